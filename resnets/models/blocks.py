@@ -1,0 +1,185 @@
+"""What every residual network here is made of: shortcuts, residual branches, stages, initialisation.
+
+Shapes: N images, C channels, H and W the sides of a map. Convolutions carry no bias (BN's shift takes its place).
+Source: "Deep Residual Learning for Image Recognition" (arXiv:1512.03385), sections 3.2, 3.3 and 4.1.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+SHORTCUTS = ("A", "B", "C", None)
+"""The paper's options: identity with zero padding, projection where shapes change, projection everywhere; None: plain."""
+
+
+def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """A 3x3 convolution that keeps H and W (divides them by `stride`)."""
+    return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+
+
+def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+    """A 1x1 convolution: a projection of the channels."""
+    return nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Shortcuts
+
+
+class ZeroPad(nn.Module):
+    """Option A where shapes change: every `stride`-th pixel, and zeros for the channels that are new.
+
+    The paper does not say where the zeros go. `zeros="end"` puts them after the channels (as fb.resnet.torch),
+    `zeros="both"` half before and half after (as akamaster's CIFAR weights were trained).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, zeros: str = "end") -> None:
+        super().__init__()
+        new = out_channels - in_channels
+        self.before = new // 2 if zeros == "both" else 0
+        self.after = new - self.before
+        self.stride = stride
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
+        x = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(x, (0, 0, 0, 0, self.before, self.after))
+
+
+class MakeShortcut(Protocol):
+    """Builds the shortcut of one block from its input channels, output channels and stride; None for a plain block."""
+
+    def __call__(self, in_channels: int, out_channels: int, stride: int) -> nn.Module | None: ...
+
+
+def shortcuts(option: str | None, zeros: str = "end") -> MakeShortcut:
+    """The paper's shortcut `option` (section 4.1), one of `SHORTCUTS`, as a builder of one block's shortcut.
+
+    Raises ValueError for another option, or where `zeros` is neither "end" nor "both".
+    """
+    if option not in SHORTCUTS:
+        raise ValueError(f"shortcut is {option!r}, allowed are 'A', 'B', 'C' and None (plain)")
+    if zeros not in ("end", "both"):
+        raise ValueError(f"zeros is {zeros!r}, allowed are 'end' and 'both'")
+
+    def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module | None:
+        if option is None:
+            return None
+        same_shape = stride == 1 and in_channels == out_channels
+        if same_shape and option != "C":
+            return nn.Identity()
+        if option == "A":
+            return ZeroPad(in_channels, out_channels, stride, zeros)
+        return nn.Sequential(conv1x1(in_channels, out_channels, stride), nn.BatchNorm2d(out_channels))
+
+    return shortcut
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Blocks: y = ReLU(F(x) + shortcut(x)), equations (1) and (2); without a shortcut, y = ReLU(F(x))
+
+
+class Basic(nn.Module):
+    """Figure 5, left: two 3x3 convolutions. The stride sits in the first."""
+
+    def __init__(
+        self, in_channels: int, width: int, out_channels: int, stride: int, shortcut: nn.Module | None
+    ) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(in_channels, width, stride)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = conv3x3(width, out_channels)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.downsample = shortcut
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.bn2(self.conv2(y))
+        if self.downsample is not None:
+            y += self.downsample(x)
+        return F.relu(y, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Figure 5, right: 1x1 down to `width`, 3x3, 1x1 up to `out_channels`.
+
+    `stride_in="1x1"` is the paper and its release; "3x3" is the later variant ("v1.5": fb.resnet.torch, torchvision).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        out_channels: int,
+        stride: int,
+        shortcut: nn.Module | None,
+        stride_in: str = "1x1",
+    ) -> None:
+        super().__init__()
+        if stride_in not in ("1x1", "3x3"):
+            raise ValueError(f"stride_in is {stride_in!r}, allowed are '1x1' and '3x3'")
+        self.conv1 = conv1x1(in_channels, width, stride if stride_in == "1x1" else 1)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = conv3x3(width, width, stride if stride_in == "3x3" else 1)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = conv1x1(width, out_channels)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.downsample = shortcut
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        y = self.bn3(self.conv3(y))
+        if self.downsample is not None:
+            y += self.downsample(x)
+        return F.relu(y, inplace=True)
+
+
+Block = Callable[[int, int, int, int, nn.Module | None], nn.Module]
+"""(in_channels, width, out_channels, stride, shortcut) -> one block."""
+
+
+def stage(
+    block: Block,
+    in_channels: int,
+    width: int,
+    out_channels: int,
+    blocks: int,
+    stride: int,
+    shortcut: MakeShortcut,
+) -> nn.Sequential:
+    """`blocks` blocks on maps of one size; the first changes the shape, the others keep it."""
+    first = block(in_channels, width, out_channels, stride, shortcut(in_channels, out_channels, stride))
+    others = (
+        block(out_channels, width, out_channels, 1, shortcut(out_channels, out_channels, 1))
+        for _ in range(blocks - 1)
+    )
+    return nn.Sequential(first, *others)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Initialisation
+
+
+def initialise(model: nn.Module) -> None:
+    """All of a network's initialisation.
+
+    | layer          | weights                        | bias |
+    |----------------|--------------------------------|------|
+    | convolution    | N(0, 2 / (kernel^2 * inputs))  | none |
+    | fully connected| N(0, 2 / inputs)               | 0    |
+    | BN             | 1                              | 0    |
+
+    He et al. 2015 (arXiv:1502.01852), the forward derivation (fan-in). The paper says no more than "as in [13]";
+    fan-in, and the same rule for the fully connected layer, are choices made here.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
