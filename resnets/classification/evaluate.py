@@ -1,0 +1,72 @@
+"""Trained networks against a set of labelled images: one network, or several whose probabilities are averaged."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from resnets.data.images import ImageSet
+from resnets.data.sources import open_data
+from resnets.evaluation.metrics import count
+from resnets.evaluation.protocols import PROTOCOLS, single_view
+from resnets.models.factory import load
+from resnets.preprocessing import Preprocessing
+from resnets.runtime import resolve_device, resolve_precision, set_precision
+
+
+def evaluate(
+    weights: list[str], data: str, protocols: list[str], device: str = "auto", precision: str = "fp32"
+) -> dict[str, Any]:
+    """`{"images", "weights", "results"}`, one result a protocol; errors in percent, on the test split of `data`.
+
+    Several weights make an ensemble: the mean of their softmax probabilities. Raises ValueError for weights or data
+    that cannot be read, an unknown protocol, or classes that are not those of the data.
+    """
+    if unknown := [p for p in protocols if p not in PROTOCOLS]:
+        raise ValueError(f"protocol is {', '.join(map(repr, unknown))}, allowed is {', '.join(PROTOCOLS)}")
+    where = resolve_device(device)
+    taken = resolve_precision(precision, where)
+    set_precision(taken)
+    models = [(source, load(source).to(where)) for source in weights]
+    size = _common_size(models)
+    images = open_data(data, "test", size)
+    for source, model in models:
+        _check_classes(source, preprocessing_of(model).classes, images)
+    scores = torch.stack([_scores(model, images.to(where), taken) for _, model in models]).mean(0)
+    counts = count(scores, images.labels)
+    result = {"protocol": "single", **counts.to_dict(images.classes)}
+    return {
+        "images": len(images),
+        "weights": weights,
+        "device": where.type,
+        "precision": taken,
+        "results": [result],
+    }
+
+
+def preprocessing_of(model: nn.Module) -> Preprocessing:
+    """The record that `load` has put on the model."""
+    preprocessing = model.preprocessing
+    assert isinstance(preprocessing, Preprocessing)
+    return preprocessing
+
+
+def _scores(model: nn.Module, images: ImageSet, precision: str) -> Tensor:
+    normalise = preprocessing_of(model).normaliser(images.images.device)
+    return single_view(model.to(memory_format=torch.channels_last), images.images, normalise, precision)
+
+
+def _common_size(models: list[tuple[str, nn.Module]]) -> int:
+    sizes = {source: preprocessing_of(model).crop for source, model in models}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{source} {size}" for source, size in sizes.items())
+        raise ValueError(f"an ensemble needs networks for images of one size; given are {listed}")
+    return next(iter(sizes.values()))
+
+
+def _check_classes(source: str, classes: tuple[str, ...], images: ImageSet) -> None:
+    if classes != images.classes:
+        raise ValueError(
+            f"{source} knows {len(classes)} classes ({', '.join(classes[:3])} ...), "
+            f"{images.name} has {len(images.classes)} ({', '.join(images.classes[:3])} ...): they must be the same"
+        )

@@ -1,0 +1,196 @@
+"""A training run from its recipe to its weights: the folder, the record, the loop, what is left at the end.
+
+    runs/cifar10-resnet20-seed0/
+        recipe.json          every field of the recipe
+        run.json             command, precision, departures from the paper, data hashes, where each session ran
+        metrics.jsonl        the journal
+        checkpoints/         the last two
+        model.safetensors    the final weights with all that is needed to use them
+        evaluation.json      the final evaluation on the test images
+        report.html          the page of the run
+"""
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from resnets.classification.recipes import ClassificationRecipe, departures
+from resnets.classification.task import Classification, Data, load_data
+from resnets.evaluation.metrics import Counts, count
+from resnets.files import say, write_atomic
+from resnets.models.weights import Weights, write_weights
+from resnets.runtime import environment, resolve_device, resolve_precision, set_precision
+from resnets.training.journal import read_journal
+from resnets.training.loop import Outcome, train
+from resnets.training.recipe import from_dict, override
+
+WEIGHTS = "model.safetensors"
+LICENCE = "Apache-2.0 (weights); the data keep their own terms"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and what its two records say."""
+
+    folder: Path
+    recipe: ClassificationRecipe
+    record: dict[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the final weights are there."""
+        return (self.folder / WEIGHTS).exists()
+
+    @property
+    def evaluation(self) -> dict[str, Any] | None:
+        """The final evaluation, None for a run that has not finished."""
+        path = self.folder / "evaluation.json"
+        return read_json(path) if path.exists() else None
+
+
+def new_run(recipe: ClassificationRecipe, folder: Path, device: str = "auto") -> Run:
+    """Makes the folder of a new run. ValueError where it exists, or where device and precision do not go together."""
+    where = resolve_device(device)
+    precision = resolve_precision(recipe.precision, where)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} exists; `resnets train --resume {folder}` goes on with it, --out names another")
+    record = {
+        "command": shlex.join(["resnets", *sys.argv[1:]]),
+        "device": where.type,
+        "precision": precision,
+        "departures": departures(recipe, precision),
+        "data": None,
+        "sessions": [],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(folder / "recipe.json", recipe.to_dict())
+    _write_json(folder / "run.json", record)
+    return Run(folder, recipe, record)
+
+
+def open_run(folder: Path) -> Run:
+    """The run in `folder`; ValueError where there is none or its records are damaged."""
+    if not (folder / "recipe.json").exists():
+        raise ValueError(f"{folder} is not a run folder: there is no recipe.json in it")
+    recipe = from_dict(ClassificationRecipe, read_json(folder / "recipe.json"))
+    return Run(folder, recipe, read_json(folder / "run.json"))
+
+
+def resume(folder: Path, assignments: list[str], device: str = "auto") -> Run:
+    """The run in `folder`, to go on with. ValueError where `assignments` would change its recipe, naming the fields."""
+    run = open_run(folder)
+    if (changed := override(run.recipe, assignments)) != run.recipe:
+        names = [k for k, v in changed.to_dict().items() if v != run.recipe.to_dict()[k]]
+        raise ValueError(f"{folder} cannot go on with another recipe: {', '.join(names)} would change")
+    where = run.record["device"] if device == "auto" else device
+    return Run(folder, run.recipe, {**run.record, "device": resolve_device(where).type})
+
+
+def carry_out(run: Run) -> Outcome:
+    """Trains to the end and leaves weights and evaluation in the folder; goes on from the last checkpoint.
+
+    Raises what `training.loop.train` raises, and ValueError where the data are not those the run began with.
+    """
+    device = torch.device(run.record["device"])
+    precision = resolve_precision(run.record["precision"], device)
+    set_precision(precision)
+    say(f"{run.folder}: {run.recipe.name}, seed {run.recipe.seed}, on {device.type} in {precision}")
+    data = load_data(run.recipe, device)
+    _note_session(run, data, device)
+    for departure in run.record["departures"]:
+        say(f"  departs from the paper: {departure}")
+    task = Classification(run.recipe, data, device, precision)
+    outcome = train(
+        task.model,
+        run.recipe,
+        run.folder,
+        batches=task.batches,
+        losses=task.losses,
+        evaluate=task.evaluate,
+        epoch_size=len(data.train),
+    )
+    _leave(run, task, outcome)
+    return outcome
+
+
+def _note_session(run: Run, data: Data, device: torch.device) -> None:
+    """Where this session runs, and on which data: refused where those are not the ones the run began with."""
+    before = run.record["data"]
+    if before not in (None, data.record):
+        names = [name for name in data.record if data.record[name] != before.get(name)]
+        raise ValueError(f"{run.folder}: the data have changed since the run began ({', '.join(names)})")
+    run.record["data"] = data.record
+    run.record["sessions"].append(environment(device))
+    _write_json(run.folder / "run.json", run.record)
+
+
+def _leave(run: Run, task: Classification, outcome: Outcome) -> None:
+    """The final evaluation and, last of all, the weights: where they are, the run is finished."""
+    test = task.data.test
+    scores = task.scores(test)
+    counts = count(scores, test.labels)
+    evaluation = counts.to_dict(test.classes)
+    evaluation |= {
+        "seconds": outcome.seconds,
+        "train_error": read_journal(run.folder)[-1]["train_error"],
+        "validation_error": outcome.errors.get("validation_error"),
+        "mistakes": worst_mistakes(scores, test.labels.cpu(), limit=24),
+    }
+    _write_json(run.folder / "evaluation.json", evaluation)
+    state = {name: tensor.cpu().contiguous() for name, tensor in task.model.state_dict().items()}
+    provenance = (
+        f"trained by resnets {run.record['sessions'][-1]['resnets']} on {run.recipe.data}, {provenance_of(counts)}"
+    )
+    weights = Weights(
+        state=state,
+        model=run.recipe.model,
+        changes={},
+        num_classes=len(test.classes),
+        preprocessing=task.data.preprocessing,
+        recipe=run.recipe.to_dict(),
+        licence=LICENCE,
+        provenance=provenance,
+    )
+    write_weights(run.folder / WEIGHTS, weights)
+
+
+def provenance_of(counts: Counts) -> str:
+    """The test error in words."""
+    return f"test error {counts.top1_error:.2f} % ({counts.top1_wrong} of {counts.images})"
+
+
+def worst_mistakes(scores: torch.Tensor, labels: torch.Tensor, limit: int) -> list[dict[str, Any]]:
+    """The wrongly classified images whose true class got the least probability: index, true, predicted, probability."""
+    predicted = scores.argmax(1)
+    wrong = (predicted != labels).nonzero().flatten()
+    true_scores = scores[wrong, labels[wrong]]
+    worst = wrong[true_scores.argsort()][:limit]
+    return [
+        {
+            "index": int(i),
+            "true": int(labels[i]),
+            "predicted": int(predicted[i]),
+            "probability": float(scores[i, predicted[i]]),
+        }
+        for i in worst
+    ]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; ValueError naming the file where it is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise ValueError(f"{path} is damaged: not JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} is damaged: not a JSON object")
+    return value
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,126 @@
+"""What a recipe stands for: its data, network, batches, losses and evaluation, ready for the loop.
+
+Images travel as uint8 and live on the device; normalising, cropping and flipping happen there, a batch at a time.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from resnets.classification.recipes import ClassificationRecipe
+from resnets.data.augment import Stream, crop_flip
+from resnets.data.images import ImageSet
+from resnets.data.sources import data_home, open_data
+from resnets.data.split import hold_out
+from resnets.data.statistics import statistics
+from resnets.evaluation.metrics import count
+from resnets.evaluation.protocols import single_view
+from resnets.models.catalog import row
+from resnets.models.factory import create_model
+from resnets.files import say
+from resnets.preprocessing import Preprocessing
+from resnets.runtime import autocast
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of a run, on its device, and what was computed from the training images alone."""
+
+    train: ImageSet
+    test: ImageSet
+    validation: ImageSet | None
+    preprocessing: Preprocessing
+    record: dict[str, Any]
+    """Names, counts and hashes, as the run's record keeps them."""
+
+
+def load_data(recipe: ClassificationRecipe, device: torch.device) -> Data:
+    """Reads the recipe's data, holds validation images out, and computes the normalisation from the rest."""
+    size = row(recipe.model).input_size
+    train, test = open_data(recipe.data, "train", size), open_data(recipe.data, "test", size)
+    record: dict[str, Any] = {"name": recipe.data, "train": train.fingerprint, "test": test.fingerprint}
+    validation = None
+    if recipe.validation_images:
+        kept, held, record["split"] = hold_out(len(train), recipe.validation_images, recipe.seed)
+        train, validation = train.subset(kept), train.subset(held)
+    record |= {"train_images": len(train), "test_images": len(test), "validation_images": recipe.validation_images}
+    mean, std = statistics(train, recipe.normalisation, data_home() / "statistics")
+    preprocessing = Preprocessing(crop=size, resize=size, mean=mean, std=std, classes=train.classes)
+    on = device
+    return Data(train.to(on), test.to(on), validation and validation.to(on), preprocessing, record)
+
+
+class Classification:
+    """One recipe on one device: the four things the loop is handed, and what they share."""
+
+    def __init__(self, recipe: ClassificationRecipe, data: Data, device: torch.device, precision: str) -> None:
+        self.recipe, self.data, self.device, self.precision = recipe, data, device, precision
+        self.normalise = data.preprocessing.normaliser(device)
+        torch.manual_seed(recipe.seed)
+        model = create_model(recipe.model, num_classes=len(data.train.classes)).to(device)
+        self.model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
+        self._compiled: nn.Module | None = None
+
+    def batches(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Augmented inputs (batch, 3, H, W) and labels of iteration `step` and of those after it."""
+        recipe, train = self.recipe, self.data.train
+        stream = Stream(len(train), recipe.batch_size, recipe.seed, recipe.padding, recipe.flip)
+        memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        while True:
+            indices, top, left, flip = (t.to(self.device, non_blocking=True) for t in stream.batch(step))
+            images = self.normalise(train.images[indices])
+            images = crop_flip(images, top, left, flip, recipe.padding)
+            yield images.contiguous(memory_format=memory_format), train.labels[indices]
+            step += 1
+
+    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Cross entropy, and the training error on the augmented images of this batch, in percent."""
+        images, labels = batch
+        with autocast(self.device, self.precision):
+            logits = self.network(images)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
+        wrong = (logits.detach().argmax(1) != labels).float().mean()
+        return {"loss": loss, "train_error": 100 * wrong}
+
+    def evaluate(self) -> dict[str, float]:
+        """Test error and, where images are held out, validation error: single view, float32, percent."""
+        sets = {"validation_error": self.data.validation, "test_error": self.data.test}
+        return {
+            name: count(self.scores(images), images.labels).top1_error
+            for name, images in sets.items()
+            if images is not None
+        }
+
+    def scores(self, images: ImageSet) -> Tensor:
+        """Probabilities (N, classes) of whole images, float32."""
+        return single_view(self.model, images.images, self.normalise)
+
+    @cached_property
+    def network(self) -> Callable[[Tensor], Tensor]:
+        """The model as training calls it: compiled where the recipe asks for it and this machine can."""
+        if not self.recipe.compile:
+            return self.model
+        return _compiled(self.model)
+
+
+def _compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """`model` through torch.compile; the first call that fails says so, and from then on it is not compiled."""
+    current: list[Callable[[Tensor], Tensor]] = [torch.compile(model)]
+
+    def call(images: Tensor) -> Tensor:
+        try:
+            return current[0](images)
+        except Exception as error:
+            # Compilation comes before any of its kernels runs, so nothing has been computed twice.
+            if current[0] is model or "compile" not in f"{type(error).__module__} {type(error)}".lower():
+                raise
+            say(f"torch.compile does not work here, going on without it: {str(error).splitlines()[0]}")
+            current[0] = model
+            return model(images)
+
+    return call

@@ -1,0 +1,146 @@
+"""Device, precision and the record of where a run took place. Nothing happens at import; torch is imported when needed."""
+
+import platform
+import subprocess
+from contextlib import AbstractContextManager, nullcontext
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resnets.version import __version__
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "tf32", "bf16")
+
+
+def resolve_device(name: str) -> "torch.device":
+    """The device `name` stands for; "auto" takes CUDA, then MPS, then the CPU. ValueError where it is not there."""
+    import torch
+
+    if name not in DEVICES:
+        raise ValueError(f"device is {name!r}, allowed are {', '.join(DEVICES)}")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(device for device in ("cuda", "mps", "cpu") if there[device])
+    if not there[name]:
+        usable = ", ".join(device for device, is_there in there.items() if is_there)
+        raise ValueError(f"device is {name!r}, but this machine has only {usable} (`resnets doctor`)")
+    return torch.device(name)
+
+
+def resolve_precision(name: str, device: "torch.device") -> str:
+    """The precision `name` stands for on `device`: "auto" takes bf16 only where the hardware has it, else fp32.
+
+    Raises ValueError where the device cannot do what is asked; nothing is substituted.
+    """
+    import torch
+
+    if name not in PRECISIONS:
+        raise ValueError(f"precision is {name!r}, allowed are {', '.join(PRECISIONS)}")
+    if name == "auto":
+        return "bf16" if has_bf16(device) else "fp32"
+    if name == "tf32" and not (device.type == "cuda" and torch.cuda.get_device_capability() >= (8, 0)):
+        raise ValueError("precision is 'tf32', which needs a CUDA device of compute capability 8.0 or newer")
+    return name
+
+
+def has_bf16(device: "torch.device") -> bool:
+    """Whether the hardware itself multiplies in bfloat16 (emulation is slower than float32)."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and bool({"avx512_bf16", "amx_bf16", "bf16"} & cpu_flags())
+
+
+def cpu_flags() -> set[str]:
+    """The processor's feature flags where the operating system lists them (Linux), otherwise none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    found = (line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features")))
+    return set(next(found, []))
+
+
+def set_precision(precision: str) -> None:
+    """Tells CUDA's matrix products and convolutions whether float32 may be rounded to TF32, and to be repeatable."""
+    import torch
+
+    fp32 = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = fp32
+    torch.backends.cudnn.conv.fp32_precision = fp32  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def autocast(device: "torch.device", precision: str) -> AbstractContextManager[Any]:
+    """Mixed precision where `precision` is "bf16"; otherwise nothing."""
+    import torch
+
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def environment(device: "torch.device") -> dict[str, Any]:
+    """What a result depends on besides its recipe: versions, hardware, threads, the commit of this code."""
+    import torch
+
+    packages = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
+    return {
+        "resnets": __version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        **{package: installed_version(package) for package in packages},
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed package, None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def device_name(device: "torch.device") -> str:
+    """The name of the accelerator, or of the processor with its number of cores in use."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return f"{platform.processor()} GPU (MPS)"
+    return f"{cpu_name()}, {torch.get_num_threads()} threads"
+
+
+def cpu_name() -> str:
+    """The processor's name as the operating system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def commit() -> str | None:
+    """The commit this code was checked out at, "+" behind it where files were changed; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        result = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True)
+        return result.stdout.strip()
+
+    try:
+        if not (here.parent / ".git").exists():
+            return None  # installed, perhaps inside somebody else's checkout
+        return git("rev-parse", "HEAD")[:12] + ("+" if git("status", "--porcelain", "--", str(here)) else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+

@@ -1,0 +1,81 @@
+"""Checkpoints: all that a run needs to go on, and nothing that can be computed again.
+
+The order of images, their augmentation and the learning rate are functions of seed and step, so the state is: the
+step, weights, momentum, the recorded events, and the sums since the last log line.
+"""
+
+import io
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from resnets.files import say, write_atomic
+from resnets.training.recipe import Recipe
+from resnets.training.schedule import Event
+
+KEPT = 2
+
+
+@dataclass(frozen=True)
+class State:
+    """A run after `step` iterations."""
+
+    step: int
+    recipe: dict[str, Any]
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    events: list[Event]
+    window: dict[str, Tensor]
+    """Sums over the iterations since the last log line."""
+    seconds: float
+    """Time spent in the run so far, over all its sessions."""
+
+    @classmethod
+    def beginning(cls, recipe: Recipe) -> "State":
+        """Before the first iteration: nothing to restore."""
+        return cls(0, recipe.to_dict(), {}, {}, [], {}, 0.0)
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Puts weights and momentum back."""
+        if self.step:
+            model.load_state_dict(self.model)
+            optimizer.load_state_dict(self.optimizer)
+
+
+def save(folder: Path, state: State) -> Path:
+    """Writes the checkpoint atomically, then removes all but the newest `KEPT`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    values = {**vars(state), "events": [asdict(event) for event in state.events]}
+    torch.save(values, buffer)
+    path = folder / f"step-{state.step:08d}.pt"
+    write_atomic(path, buffer.getvalue())
+    for old in checkpoints(folder)[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in `folder`, oldest first."""
+    return sorted(folder.glob("step-*.pt"))
+
+
+def newest(folder: Path) -> State | None:
+    """The newest checkpoint that can be read, None where there is none.
+
+    One that is damaged is named on standard error and the one before it taken; ValueError where all are damaged.
+    """
+    found = checkpoints(folder)
+    for path in reversed(found):
+        try:
+            values = torch.load(path, map_location="cpu", weights_only=True)
+            return State(**{**values, "events": [Event(**event) for event in values["events"]]})
+        except (RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+            say(f"{path} is damaged ({type(error).__name__}), going back to the one before it")
+    if found:
+        raise ValueError(f"{folder}: none of the {len(found)} checkpoints can be read")
+    return None

@@ -1,0 +1,49 @@
+"""The journal of a run, `metrics.jsonl`: one line of JSON each time the loop logs, and one for each event.
+
+A row has `step epoch loss train_error test_error lr images_per_second` (errors in percent; `test_error`, and
+`validation_error` where images are held out, null between evaluations). An event has `step` and `event`.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from resnets.files import write_atomic
+
+FILE = "metrics.jsonl"
+
+
+def read_journal(folder: Path) -> list[dict[str, Any]]:
+    """The rows of the run in `folder`, in order; none where there is no journal.
+
+    A last line that a killed run left incomplete is passed over; ValueError, naming the line, for any other damage.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            if number < len(lines):
+                raise ValueError(f"{path}, line {number}: not JSON: {line[:60]!r}") from None
+    return rows
+
+
+class Journal:
+    """Appends rows; opened at a step, it first drops what a stopped run wrote after that step."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.path = folder / FILE
+        rows = [row for row in read_journal(folder) if row["step"] <= step]
+        write_atomic(self.path, "".join(f"{json.dumps(row)}\n" for row in rows))
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Appends one row; it is on the disk when this returns."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())

@@ -1,0 +1,102 @@
+"""The one training loop. It knows no task: it is handed batches, losses and an evaluation.
+
+One turn: set the learning rate, compute the losses, go down the gradient. Everything else happens every so many turns:
+a line in the journal, an evaluation, a checkpoint. The host waits for the device only there.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from resnets.training.checkpoint import State, newest, save
+from resnets.training.interruption import Stopped, interruption
+from resnets.training.journal import Journal
+from resnets.training.optimiser import sgd
+from resnets.training.progress import Progress
+from resnets.training.recipe import Recipe, changed_fields
+from resnets.training.schedule import Event, learning_rate, warmup_event
+from resnets.training.window import Clock, Window
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run: `seconds` over all its sessions, `errors` of the last evaluation, `events` in order."""
+
+    seconds: float
+    errors: dict[str, float]
+    events: list[Event]
+
+
+def train(
+    model: nn.Module,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    batches: Callable[[int], Iterator[Any]],
+    losses: Callable[[Any], dict[str, Tensor]],
+    evaluate: Callable[[], dict[str, float]],
+    epoch_size: int,
+) -> Outcome:
+    """Trains `model` to the end of `recipe`, going on from the newest checkpoint in `folder` if there is one.
+
+    `batches(step)` yields the batches of iteration `step` and of those after it. `losses(batch)` returns scalars by
+    name: "loss" is descended; each is averaged over the iterations between two log lines and written to the journal.
+    `evaluate()` returns errors by name, in percent. `epoch_size` is the number of images in an epoch.
+
+    Raises `Diverged` where loss or weights are not finite, `Stopped` after a signal (state saved), ValueError where
+    the checkpoint belongs to another recipe.
+    """
+    optimizer = sgd(model, recipe)
+    state = newest(folder / "checkpoints")
+    if state is None:  # saved at once, so that a folder that cannot be written is known before any work is done
+        state = State.beginning(recipe)
+        save(folder / "checkpoints", state)
+    if changed := changed_fields(recipe.to_dict(), state.recipe):
+        raise ValueError(f"{folder}: the checkpoint was made with another recipe: {'; '.join(changed)}")
+    state.restore(model, optimizer)
+
+    start, events = state.step, list(state.events)
+    window = Window(state.window, since=start - start % recipe.log_every)
+    clock = Clock(state.seconds, start)
+    journal, progress = Journal(folder, start), Progress(recipe.iterations, start)
+    errors = evaluate() if start == recipe.iterations else {}
+
+    with interruption() as stop:
+        for step, batch in zip(range(start, recipe.iterations), batches(start), strict=False):
+            rate = learning_rate(recipe, step, events)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            scalars = losses(batch)
+            optimizer.zero_grad(set_to_none=True)
+            scalars["loss"].backward()
+            optimizer.step()
+            window.add(scalars)
+
+            done = step + 1
+            last = done == recipe.iterations
+            if last or done % recipe.log_every == 0:
+                means, speed = window.close(done), clock.speed(done)
+                errors = evaluate() if last or done % recipe.evaluate_every == 0 else {}
+                row = {"step": done, "epoch": done * recipe.batch_size / epoch_size, **means}
+                row |= {"test_error": None, **errors, "lr": rate, "images_per_second": speed * recipe.batch_size}
+                journal.write(row)
+                progress.show(row)
+                if event := warmup_event(recipe, done, means.get("train_error", math.nan), events):
+                    events.append(event)
+                    journal.write({"step": done, "event": event.text})
+                    progress.note(f"iteration {done}: {event.text}")
+                clock.mark(done)  # evaluating and logging are not counted in images_per_second
+            if last or stop.signum or done % recipe.checkpoint_every == 0:
+                window.refuse_nonfinite(done, model)
+                state = State(done, recipe.to_dict(), model.state_dict(), optimizer.state_dict(), events,
+                              window.sums, clock.seconds())
+                save(folder / "checkpoints", state)
+            if stop.signum and not last:
+                progress.end()
+                raise Stopped(stop.signum, done)
+    progress.end()
+    return Outcome(clock.seconds(), errors, events)

@@ -1,0 +1,65 @@
+"""What a person sees of a run while it goes on: one live line on a terminal, one line a log interval in a file."""
+
+import sys
+import time
+from typing import Any, TextIO
+
+
+class Progress:
+    """Prints rows of the journal to standard error."""
+
+    def __init__(self, iterations: int, first: int, stream: TextIO | None = None) -> None:
+        self.iterations = iterations
+        self.first = first
+        self.stream = stream or sys.stderr
+        self.live = self.stream.isatty()
+        self.began = time.perf_counter()
+
+    def show(self, row: dict[str, Any]) -> None:
+        """One row; a row with an evaluation stays on the screen, others are overwritten by the next."""
+        line = self._line(row)
+        if not self.live:
+            print(line, file=self.stream, flush=True)
+            return
+        lasting = any(row[name] is not None for name in row if name in ("test_error", "validation_error"))
+        print(f"\r\033[K{line}", end="\n" if lasting else "", file=self.stream, flush=True)
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        print(f"\r\033[K{text}" if self.live else text, file=self.stream, flush=True)
+
+    def end(self) -> None:
+        """Leaves the cursor on a line of its own."""
+        if self.live:
+            print(file=self.stream, flush=True)
+
+    def _line(self, row: dict[str, Any]) -> str:
+        step = row["step"]
+        done = step - self.first
+        left = (time.perf_counter() - self.began) * (self.iterations - step) / max(done, 1)
+        share = f"{100 * step / self.iterations:3.0f} %" if self.live else ""
+        errors = [
+            f"{name.removesuffix('_error')} {row[name]:.2f} %"
+            for name in ("train_error", "validation_error", "test_error")
+            if row.get(name) is not None
+        ]
+        parts = [
+            f"{share} {step}/{self.iterations}".strip(),
+            f"epoch {row['epoch']:.1f}",
+            f"loss {row['loss']:.3f}",
+            f"error {', '.join(errors)}",
+            f"lr {row['lr']:.4g}",
+            f"{row['images_per_second']:.0f} images/s",
+            f"{duration(left)} left",
+        ]
+        return "  ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them: "8 s", "3 min 20 s", "2 h 05 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

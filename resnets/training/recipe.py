@@ -1,0 +1,186 @@
+"""How a network is trained, as a frozen record: what is the same for every task, and overrides by field.
+
+A task derives its own record from `Recipe` and adds fields (its network, data, augmentation). Recipes are functions
+that return such records; one is derived from another with `dataclasses.replace`.
+"""
+
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Optimisation, schedule, precision and bookkeeping of one training run. Durations are in iterations."""
+
+    name: str
+    seed: int = 0
+    """Decides initialisation, order and augmentation."""
+    iterations: int
+    batch_size: int
+
+    lr: float
+    """The learning rate, at its highest."""
+    schedule: Literal["steps", "one-cycle"] = "steps"
+    """"steps": `lr` times `lr_factor` at each milestone. "one-cycle": up to `lr`, then linearly down to zero."""
+    milestones: tuple[int, ...] = ()
+    """Where "steps" multiplies the learning rate, in iterations from the start."""
+    lr_factor: float = 0.1
+    rise: float = 0.25
+    """The part of "one-cycle" in which the learning rate rises, 0 to 1."""
+    warmup_lr: float | None = None
+    """The learning rate until the training error falls under `warmup_error`; none: no warm-up."""
+    warmup_error: float = 80.0
+    """Percent."""
+
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    decay: Literal["weights", "all"] = "weights"
+    """"weights": convolutions and fully connected layers; "all": BN and biases too."""
+
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
+    channels_last: bool = True
+    compile: bool = False
+    """Through torch.compile, where it works; where it does not, a line says so and the run goes on without."""
+
+    log_every: int = 100
+    evaluate_every: int = 1000
+    checkpoint_every: int = 500
+
+    def __post_init__(self) -> None:
+        if problems := self.problems():
+            raise ValueError(f"recipe {self.name}: {'; '.join(problems)}")
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one phrase a field: what was given, what is allowed."""
+        counts = ("iterations", "batch_size", "log_every", "evaluate_every", "checkpoint_every")
+        found = [f"{f} is {getattr(self, f)}, allowed is 1 or more" for f in counts if getattr(self, f) < 1]
+        not_negative = ("lr", "weight_decay", "momentum", "warmup_error", "seed")
+        found += [f"{f} is {getattr(self, f)}, allowed is 0 or more" for f in not_negative if not getattr(self, f) >= 0]
+        if not 0 <= self.rise <= 1:
+            found.append(f"rise is {self.rise}, allowed is 0 to 1")
+        if self.nesterov and self.momentum == 0:
+            found.append("nesterov needs a momentum above 0")
+        if list(self.milestones) != sorted(set(self.milestones)):
+            found.append(f"milestones is {self.milestones}, allowed are rising iterations")
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain values, as JSON keeps them (tuples become lists)."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+def from_dict(kind: type[R], values: dict[str, Any]) -> R:
+    """The recipe that `to_dict` wrote; ValueError naming every field that is unknown, missing or of a wrong type."""
+    types = get_type_hints(kind)
+    problems = [f"unknown field {name!r}" for name in values if name not in types]
+    missing = [f.name for f in fields(kind) if f.name not in values]
+    problems += [f"field {name!r} is missing" for name in missing]
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    problems += [
+        f"{k} is {v!r}, allowed is {_describe(types[k])}" for k, v in given.items() if k in types and not _fits(v, types[k])
+    ]
+    if problems:
+        raise ValueError(f"recipe: {'; '.join(problems)}")
+    return kind(**given)
+
+
+def override(recipe: R, assignments: list[str]) -> R:
+    """`recipe` with fields replaced, each assignment being "field=value".
+
+    Raises one ValueError that names every unknown field, every value of a wrong type and every one out of range.
+    """
+    types = get_type_hints(type(recipe))
+    problems: list[str] = []
+    changes: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            problems.append(f"{assignment!r} is not field=value")
+        elif name not in types or name == "name":
+            near = get_close_matches(name, [t for t in types if t != "name"], n=1)
+            problems.append(f"unknown field {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
+        else:
+            try:
+                changes[name] = _parse(text, types[name])
+            except ValueError:
+                problems.append(f"{name} is {text!r}, allowed is {_describe(types[name])}")
+    problems += _out_of_range(recipe, changes)
+    if problems:
+        raise ValueError(f"{len(problems)} wrong in the recipe's fields: {'; '.join(problems)}")
+    return replace(recipe, **changes)
+
+
+def _out_of_range(recipe: Recipe, changes: dict[str, Any]) -> list[str]:
+    """What `problems` says of the changed recipe, without raising, so that all is reported together."""
+    trial = object.__new__(type(recipe))
+    for name, value in {**{f.name: getattr(recipe, f.name) for f in fields(recipe)}, **changes}.items():
+        object.__setattr__(trial, name, value)
+    return trial.problems()
+
+
+def changed_fields(given: dict[str, Any], expected: dict[str, Any]) -> list[str]:
+    """One phrase for each field in which two recipes differ."""
+    names = [name for name in {**expected, **given} if given.get(name) != expected.get(name)]
+    return [f"{name} is {given.get(name)!r}, was {expected.get(name)!r}" for name in names]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Values as text: the few types that fields have
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _parse(text: str, kind: Any) -> Any:
+    """`text` as a value of the type `kind`; ValueError where it is none."""
+    for choice in _choices(kind):
+        if choice is NoneType:
+            if text.lower() == "none":
+                return None
+        elif choice is bool:
+            if text.lower() in ("true", "false"):
+                return text.lower() == "true"
+        elif get_origin(choice) is Literal:
+            if text in get_args(choice):
+                return text
+        elif get_origin(choice) is tuple:
+            return tuple(int(part) for part in text.strip("()[]").split(",") if part.strip())
+        else:
+            return choice(text)
+    raise ValueError(text)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether `value` is of the type `kind`; an integer is a float too, a bool is no integer."""
+    for choice in _choices(kind):
+        if get_origin(choice) is Literal:
+            fits = value in get_args(choice)
+        elif get_origin(choice) is tuple:
+            fits = isinstance(value, tuple) and all(type(part) is int for part in value)
+        elif choice is float:
+            fits = type(value) in (int, float)
+        else:
+            fits = type(value) is choice
+        if fits:
+            return True
+    return False
+
+
+def _describe(kind: Any) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "none"}
+    words = []
+    for choice in _choices(kind):
+        if get_origin(choice) is Literal:
+            words.append(" or ".join(get_args(choice)))
+        elif get_origin(choice) is tuple:
+            words.append("whole numbers joined by commas")
+        else:
+            words.append(names[choice])
+    return " or ".join(words)

@@ -1,0 +1,64 @@
+"""What the loop keeps between two log lines: sums on the device, and the time."""
+
+import math
+import time
+
+import torch
+from torch import Tensor, nn
+
+
+class Diverged(Exception):
+    """The loss or the weights are no longer finite. The run has stopped; its last good checkpoint is kept."""
+
+
+class Window:
+    """Sums of the losses since the last log line, on the device: adding to them does not wait for it."""
+
+    def __init__(self, sums: dict[str, Tensor], since: int) -> None:
+        self.sums = sums
+        self.since = since
+        """The number of iterations done at the last log line."""
+
+    def add(self, scalars: dict[str, Tensor]) -> None:
+        """One iteration's losses."""
+        for name, value in scalars.items():
+            value = value.detach().float()
+            self.sums[name] = self.sums[name].to(value.device) + value if name in self.sums else value
+
+    def close(self, done: int) -> dict[str, float]:
+        """The means since the last log line, after which a new window begins. Raises `Diverged` unless all are finite."""
+        means = {name: float(total) / (done - self.since) for name, total in self.sums.items()}
+        self._refuse(done, [name for name, mean in means.items() if not math.isfinite(mean)])
+        self.sums, self.since = {}, done
+        return means
+
+    def refuse_nonfinite(self, done: int, model: nn.Module) -> None:
+        """Raises `Diverged` unless all sums and all weights are finite: nothing else may become a checkpoint."""
+        self._refuse(done, [name for name, total in self.sums.items() if not math.isfinite(float(total))])
+        self._refuse(done, [name for name, t in model.state_dict().items() if not bool(torch.isfinite(t).all())])
+
+    def _refuse(self, done: int, names: list[str]) -> None:
+        if names:
+            first = max(1, min(self.since + 1, done))
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise Diverged(f"{names[0]}{more} not finite in iterations {first} to {done}")
+
+
+class Clock:
+    """Seconds of a run over all its sessions, and its speed since the last mark."""
+
+    def __init__(self, earlier: float, step: int) -> None:
+        self.began = self.marked = time.perf_counter()
+        self.earlier, self.step = earlier, step
+
+    def seconds(self) -> float:
+        """Since the run began, without the pauses between sessions."""
+        return self.earlier + time.perf_counter() - self.began
+
+    def speed(self, done: int) -> float:
+        """Iterations a second since the last mark."""
+        return (done - self.step) / (time.perf_counter() - self.marked)
+
+    def mark(self, done: int) -> None:
+        """A new stretch begins here."""
+        self.marked, self.step = time.perf_counter(), done
