@@ -9,6 +9,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -64,6 +66,28 @@ def _terminate(signum: int, frame: Any) -> NoReturn:
     raise _Exit(128 + signum, "stopped by SIGTERM")
 
 
+@contextmanager
+def _stops() -> Iterator[None]:
+    """Training that diverges or is stopped, as the exit statuses of the contract."""
+    from resnets.training.interruption import Stopped
+    from resnets.training.window import Diverged
+
+    try:
+        yield
+    except Diverged as error:
+        raise _Exit(1, f"diverged: {error}; the last good checkpoint is kept") from None
+    except Stopped as stopped:
+        raise _Exit(128 + stopped.signum, str(stopped)) from None
+
+
+def _seeds(text: str) -> range:
+    """The seeds that "3" or "0..4" names."""
+    first, _, last = text.partition("..")
+    if not (first.isdigit() and (last or first).isdigit() and int(first) <= int(last or first)):
+        raise ValueError(f"seeds is {text!r}, allowed are one number or a range such as 0..4")
+    return range(int(first), int(last or first) + 1)
+
+
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'file system'}: {error.strerror}"
@@ -110,9 +134,8 @@ def train(arguments: argparse.Namespace) -> None:
     from resnets.classification.recipes import folder, recipe
     from resnets.classification.report import report_run
     from resnets.classification.run import carry_out, new_run, open_run, resume
-    from resnets.training.interruption import Stopped
+    from resnets.paper.published import test_error
     from resnets.training.recipe import override
-    from resnets.training.window import Diverged
 
     if arguments.recipe and "=" in arguments.recipe:  # no recipe was named, as with --resume
         arguments.assignments.insert(0, arguments.recipe)
@@ -129,15 +152,10 @@ def train(arguments: argparse.Namespace) -> None:
         chosen = override(base, assignments)
         out = Path(arguments.out or f"runs/{chosen.name}-seed{chosen.seed}")
         run = new_run(chosen, out, arguments.device)
-    try:
-        if not run.finished:
+    if not run.finished:
+        with _stops():
             carry_out(run)
-    except Diverged as error:
-        raise _Exit(1, f"{run.folder}: diverged: {error}; the last good checkpoint is kept") from None
-    except Stopped as stopped:
-        hint = f"`resnets train --resume {run.folder}` goes on"
-        raise _Exit(128 + stopped.signum, f"{run.folder}: {stopped}; {hint}") from None
-    page = report_run(run.folder)
+    page = report_run(run.folder, test_error)
     result = result_of(open_run(run.folder))
     if arguments.results:
         append_result(Path(arguments.results), result)
@@ -157,7 +175,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
         f"95 % interval {r['interval'][0]:.2f} to {r['interval'][1]:.2f}), top-5 error {r['top5_error']:.2f} %"
         for r in record["results"]
     ]
-    per_class = [f"  {c['name']}: {c['wrong']} of {c['images']} wrong" for c in record["results"][0]["per_class"]]
+    per_class = [
+        f"  {c['name']}: {c['wrong']} of {c['images']} wrong" for c in record["results"][0]["per_class"]
+    ]
     _print(arguments, record, "\n".join([*lines, *per_class]))
 
 
@@ -177,22 +197,26 @@ def predict(arguments: argparse.Namespace) -> None:
 
 def report(arguments: argparse.Namespace) -> None:
     from resnets.classification.report import report_run
+    from resnets.paper.published import test_error
 
-    page = report_run(Path(arguments.folder))
+    page = report_run(Path(arguments.folder), test_error)
     _print(arguments, {"report": str(page)}, str(page))
 
 
 def compare(arguments: argparse.Namespace) -> None:
     from resnets.classification.report import compare_runs
+    from resnets.paper.published import test_error
 
-    record, text = compare_runs([Path(folder) for folder in arguments.folders], Path(arguments.out))
+    folders = [Path(folder) for folder in arguments.folders]
+    record, text = compare_runs(folders, Path(arguments.out), test_error)
     _print(arguments, record, text)
 
 
 def reproduce(arguments: argparse.Namespace) -> None:
     from resnets.paper.degradation import reproduce as degradation
 
-    record, text = degradation(Path(arguments.out), arguments.device)
+    with _stops():
+        record, text = degradation(Path(arguments.out), _seeds(arguments.seeds), arguments.device)
     _print(arguments, record, text)
     if arguments.check and not record["degradation"]:
         raise _Exit(1, "the verdict asked for with --check is not that of the paper")
@@ -225,7 +249,9 @@ def parse(words: list[str]) -> argparse.Namespace:
 
 def parser() -> argparse.ArgumentParser:
     """All verbs and their arguments."""
-    top = Parser(prog="resnets", description="Deep residual learning: train, test, study and use residual networks.")
+    top = Parser(
+        prog="resnets", description="Deep residual learning: train, test, study and use residual networks."
+    )
     top.add_argument("--version", action="version", version=f"resnets {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
 
@@ -253,13 +279,17 @@ def parser() -> argparse.ArgumentParser:
     sub.set_defaults(run=data_fetch)
 
     sub = verb("train", train, "train a network by a recipe", where=True)
-    sub.add_argument("recipe", metavar="RECIPE", nargs="?", help="such as digits-resnet20, cifar10-resnet20-fast")
+    sub.add_argument(
+        "recipe", metavar="RECIPE", nargs="?", help="such as digits-resnet20, cifar10-resnet20-fast"
+    )
     sub.add_argument("assignments", metavar="field=value", nargs="*", help="fields of the recipe to change")
     sub.add_argument("--data", metavar="FOLDER", help="train on a folder of pictures, one sub-folder a class")
     sub.add_argument("--resume", metavar="DIR", help="go on with a stopped run")
     sub.add_argument("--out", metavar="DIR", help="default runs/RECIPE-seedN; an existing run is refused")
     sub.add_argument("--precision", choices=PRECISIONS)
-    sub.add_argument("--results", metavar="FILE", help="append the finished run's line to a results file (.jsonl)")
+    sub.add_argument(
+        "--results", metavar="FILE", help="append the finished run's line to a results file (.jsonl)"
+    )
 
     sub = verb("evaluate", evaluate, "test error of weights; several make an ensemble", where=True)
     sub.add_argument("weights", metavar="WEIGHTS", nargs="+")
@@ -280,8 +310,11 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("folder", metavar="RUN")
 
     sub = verb("reproduce", reproduce, "put a claim of the paper to the test", where=True)
-    sub.add_argument("what", choices=("degradation",), help="degradation: plain and residual nets, shallow and deep")
+    sub.add_argument(
+        "what", choices=("degradation",), help="degradation: plain and residual nets, shallow and deep"
+    )
     sub.add_argument("--out", metavar="DIR", default="runs/degradation")
+    sub.add_argument("--seeds", metavar="A..B", default="0..1", help="paired seeds, such as 0..4 or 3")
     sub.add_argument("--check", action="store_true", help="exit with 1 unless the paper's claim shows")
 
     sub = verb("doctor", doctor, "what is installed, what the hardware can do, what is wrong")

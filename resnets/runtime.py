@@ -62,7 +62,9 @@ def cpu_flags() -> set[str]:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return set()
-    found = (line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features")))
+    found = (
+        line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features"))
+    )
     return set(next(found, []))
 
 
@@ -142,5 +144,3 @@ def commit() -> str | None:
         return git("rev-parse", "HEAD")[:12] + ("+" if git("status", "--porcelain", "--", str(here)) else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-
-

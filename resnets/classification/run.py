@@ -1,13 +1,13 @@
 """A training run from its recipe to its weights: the folder, the record, the loop, what is left at the end.
 
-    runs/cifar10-resnet20-seed0/
-        recipe.json          every field of the recipe
-        run.json             command, precision, departures from the paper, data hashes, where each session ran
-        metrics.jsonl        the journal
-        checkpoints/         the last two
-        model.safetensors    the final weights with all that is needed to use them
-        evaluation.json      the final evaluation on the test images
-        report.html          the page of the run
+runs/cifar10-resnet20-seed0/
+    recipe.json          every field of the recipe
+    run.json             command, precision, departures from the paper, data hashes, where each session ran
+    metrics.jsonl        the journal
+    checkpoints/         the last two
+    model.safetensors    the final weights with all that is needed to use them
+    evaluation.json      the final evaluation on the test images
+    report.html          the page of the run
 """
 
 import json
@@ -58,7 +58,9 @@ def new_run(recipe: ClassificationRecipe, folder: Path, device: str = "auto") ->
     where = resolve_device(device)
     precision = resolve_precision(recipe.precision, where)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} exists; `resnets train --resume {folder}` goes on with it, --out names another")
+        raise ValueError(
+            f"{folder} exists; `resnets train --resume {folder}` goes on with it, --out names another"
+        )
     record = {
         "command": shlex.join(["resnets", *sys.argv[1:]]),
         "device": where.type,
@@ -68,8 +70,8 @@ def new_run(recipe: ClassificationRecipe, folder: Path, device: str = "auto") ->
         "sessions": [],
     }
     folder.mkdir(parents=True, exist_ok=True)
-    _write_json(folder / "recipe.json", recipe.to_dict())
-    _write_json(folder / "run.json", record)
+    write_json(folder / "recipe.json", recipe.to_dict())
+    write_json(folder / "run.json", record)
     return Run(folder, recipe, record)
 
 
@@ -126,7 +128,7 @@ def _note_session(run: Run, data: Data, device: torch.device) -> None:
         raise ValueError(f"{run.folder}: the data have changed since the run began ({', '.join(names)})")
     run.record["data"] = data.record
     run.record["sessions"].append(environment(device))
-    _write_json(run.folder / "run.json", run.record)
+    write_json(run.folder / "run.json", run.record)
 
 
 def _leave(run: Run, task: Classification, outcome: Outcome) -> None:
@@ -141,11 +143,9 @@ def _leave(run: Run, task: Classification, outcome: Outcome) -> None:
         "validation_error": outcome.errors.get("validation_error"),
         "mistakes": worst_mistakes(scores, test.labels.cpu(), limit=24),
     }
-    _write_json(run.folder / "evaluation.json", evaluation)
+    write_json(run.folder / "evaluation.json", evaluation)
     state = {name: tensor.cpu().contiguous() for name, tensor in task.model.state_dict().items()}
-    provenance = (
-        f"trained by resnets {run.record['sessions'][-1]['resnets']} on {run.recipe.data}, {provenance_of(counts)}"
-    )
+    provenance = f"trained by resnets {run.record['sessions'][-1]['resnets']} on {run.recipe.data}, {provenance_of(counts)}"
     weights = Weights(
         state=state,
         model=run.recipe.model,
@@ -192,5 +192,6 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Writes an object as JSON, whole or not at all."""
     write_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

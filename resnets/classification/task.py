@@ -48,7 +48,11 @@ def load_data(recipe: ClassificationRecipe, device: torch.device) -> Data:
     if recipe.validation_images:
         kept, held, record["split"] = hold_out(len(train), recipe.validation_images, recipe.seed)
         train, validation = train.subset(kept), train.subset(held)
-    record |= {"train_images": len(train), "test_images": len(test), "validation_images": recipe.validation_images}
+    record |= {
+        "train_images": len(train),
+        "test_images": len(test),
+        "validation_images": recipe.validation_images,
+    }
     mean, std = statistics(train, recipe.normalisation, data_home() / "statistics")
     preprocessing = Preprocessing(crop=size, resize=size, mean=mean, std=std, classes=train.classes)
     on = device
@@ -58,7 +62,9 @@ def load_data(recipe: ClassificationRecipe, device: torch.device) -> Data:
 class Classification:
     """One recipe on one device: the four things the loop is handed, and what they share."""
 
-    def __init__(self, recipe: ClassificationRecipe, data: Data, device: torch.device, precision: str) -> None:
+    def __init__(
+        self, recipe: ClassificationRecipe, data: Data, device: torch.device, precision: str
+    ) -> None:
         self.recipe, self.data, self.device, self.precision = recipe, data, device, precision
         self.normalise = data.preprocessing.normaliser(device)
         torch.manual_seed(recipe.seed)

@@ -1,6 +1,7 @@
 """What every residual network here is made of: shortcuts, residual branches, stages, initialisation.
 
-Shapes: N images, C channels, H and W the sides of a map. Convolutions carry no bias (BN's shift takes its place).
+Shapes: N images, C channels, H and W the sides of a map. Convolutions carry no bias: BN's shift takes its
+place.
 Source: "Deep Residual Learning for Image Recognition" (arXiv:1512.03385), sections 3.2, 3.3 and 4.1.
 """
 
@@ -12,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 SHORTCUTS = ("A", "B", "C", None)
-"""The paper's options: identity with zero padding, projection where shapes change, projection everywhere; None: plain."""
+"""The paper's options: identity with zero padding, projection where shapes change, projection everywhere;
+None: plain."""
 
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
@@ -25,15 +27,15 @@ def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # Shortcuts
 
 
 class ZeroPad(nn.Module):
     """Option A where shapes change: every `stride`-th pixel, and zeros for the channels that are new.
 
-    The paper does not say where the zeros go. `zeros="end"` puts them after the channels (as fb.resnet.torch),
-    `zeros="both"` half before and half after (as akamaster's CIFAR weights were trained).
+    The paper does not say where the zeros go. `zeros="end"` puts them after the channels (as
+    fb.resnet.torch), `zeros="both"` half before and half after (as akamaster's CIFAR weights were trained).
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, zeros: str = "end") -> None:
@@ -49,7 +51,7 @@ class ZeroPad(nn.Module):
 
 
 class MakeShortcut(Protocol):
-    """Builds the shortcut of one block from its input channels, output channels and stride; None for a plain block."""
+    """Builds the shortcut of one block from its input channels, output channels and stride; None: plain."""
 
     def __call__(self, in_channels: int, out_channels: int, stride: int) -> nn.Module | None: ...
 
@@ -77,7 +79,7 @@ def shortcuts(option: str | None, zeros: str = "end") -> MakeShortcut:
     return shortcut
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # Blocks: y = ReLU(F(x) + shortcut(x)), equations (1) and (2); without a shortcut, y = ReLU(F(x))
 
 
@@ -105,7 +107,8 @@ class Basic(nn.Module):
 class Bottleneck(nn.Module):
     """Figure 5, right: 1x1 down to `width`, 3x3, 1x1 up to `out_channels`.
 
-    `stride_in="1x1"` is the paper and its release; "3x3" is the later variant ("v1.5": fb.resnet.torch, torchvision).
+    `stride_in="1x1"` is the paper and its release; "3x3" is the later variant ("v1.5": fb.resnet.torch,
+    torchvision).
     """
 
     def __init__(
@@ -159,7 +162,7 @@ def stage(
     return nn.Sequential(first, *others)
 
 
-# ---------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------------------------
 # Initialisation
 
 
@@ -172,8 +175,8 @@ def initialise(model: nn.Module) -> None:
     | fully connected| N(0, 2 / inputs)               | 0    |
     | BN             | 1                              | 0    |
 
-    He et al. 2015 (arXiv:1502.01852), the forward derivation (fan-in). The paper says no more than "as in [13]";
-    fan-in, and the same rule for the fully connected layer, are choices made here.
+    He et al. 2015 (arXiv:1502.01852), the forward derivation (fan-in). The paper says no more than "as in
+    [13]"; fan-in, and the same rule for the fully connected layer, are choices made here.
     """
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):

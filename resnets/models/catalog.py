@@ -1,17 +1,20 @@
-"""Every network by name: a row is a builder and its arguments. Counts are computed from the network, never typed."""
+"""Every network by name: a row is a builder and its arguments.
+
+Counts are computed from the network, never typed.
+"""
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
-import torch
 from torch import nn
 
 from resnets.models.cifar import cifar_resnet
-from resnets.models.layers import depth, layers
+from resnets.models.layers import depth, layers, shapes_only
 from resnets.models.resnet import basic_resnet, bottleneck_resnet
 
 PAPER = "Deep Residual Learning for Image Recognition, arXiv:1512.03385"
@@ -62,30 +65,39 @@ def _imagenet_rows() -> dict[str, Row]:
     }
 
 
-def _cifar_rows() -> dict[str, Row]:
-    def row(layers: int, shortcut: str | None, source: str) -> Row:
-        return Row(
-            cifar_resnet, layers, {"shortcut": shortcut}, input_size=32, num_classes=10, source=source
-        )
+def _cifar_row(family: str, depth: int, source: str = f"{PAPER}, section 4.2") -> Row:
+    return Row(
+        cifar_resnet, depth, {"shortcut": FAMILIES[family]}, input_size=32, num_classes=10, source=source
+    )
 
-    table6, figure6 = f"{PAPER}, Table 6", f"{PAPER}, Figure 6"
+
+def _cifar_rows() -> dict[str, Row]:
+    residual = {d: _cifar_row("cifar_resnet", d, f"{PAPER}, Table 6") for d in (20, 32, 44, 56, 110, 1202)}
+    plain = {d: _cifar_row("cifar_plain", d, f"{PAPER}, Figure 6") for d in (20, 32, 44, 56, 110)}
     return {
-        **{f"cifar_resnet{d}": row(d, "A", table6) for d in (20, 32, 44, 56, 110, 1202)},
-        **{f"cifar_plain{d}": row(d, None, figure6) for d in (20, 32, 44, 56, 110)},
+        **{f"cifar_resnet{d}": entry for d, entry in residual.items()},
+        **{f"cifar_plain{d}": entry for d, entry in plain.items()},
     }
+
+
+FAMILIES: dict[str, str | None] = {"cifar_resnet": "A", "cifar_plain": None}
+"""Names that any depth 6n+2 may follow, listed or not (`cifar_resnet8`), and their shortcut."""
 
 
 ROWS: dict[str, Row] = {**_imagenet_rows(), **_cifar_rows()}
 
 
 def list_models() -> list[str]:
-    """The names of all networks."""
+    """The names of all networks; besides them, any depth 6n+2 can follow `cifar_resnet` and `cifar_plain`."""
     return list(ROWS)
 
 
 def row(name: str) -> Row:
     """The row of `name`; ValueError, with the names that come near, where there is none."""
     if name not in ROWS:
+        other = re.fullmatch(r"([a-z_]+?)([1-9]\d{0,3})", name)
+        if other and other[1] in FAMILIES and int(other[2]) % 6 == 2 and int(other[2]) >= 8:
+            return _cifar_row(other[1], int(other[2]))
         near = get_close_matches(name, ROWS, n=4, cutoff=0.4) or list(ROWS)[:4]
         raise ValueError(f"no network is called {name!r}; near it are {', '.join(near)} (`resnets models`)")
     return ROWS[name]
@@ -94,31 +106,45 @@ def row(name: str) -> Row:
 def build(name: str, num_classes: int | None = None, **changes: Any) -> nn.Module:
     """The network `name`, initialised; `changes` replace arguments of its row.
 
-    Raises ValueError for an unknown name, a change that the network does not know, or a value it does not allow.
+    Raises ValueError for an unknown name, a change that the network does not know, or a value it does not
+    allow.
     """
     entry = row(name)
-    allowed = changes_of(name)
-    unknown = sorted(set(changes) - set(allowed))
-    if unknown:
-        raise ValueError(f"{name} has no {', '.join(unknown)}; it can change {', '.join(allowed)}")
     classes = entry.num_classes if num_classes is None else num_classes
     if classes < 1:
         raise ValueError(f"num_classes is {classes}, allowed is 1 or more")
-    return entry.builder(entry.size, num_classes=classes, **{**entry.arguments, **changes})
+    return entry.builder(entry.size, num_classes=classes, **arguments(name, **changes))
 
 
-def changes_of(name: str) -> list[str]:
-    """The names of the arguments of a network that `build` can change."""
-    parameters = inspect.signature(row(name).builder).parameters.values()
-    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "num_classes"]
+def arguments(name: str, **changes: Any) -> dict[str, Any]:
+    """All that `changes` can change in a network, and what it is then.
+
+    Two rows of one builder and size with equal arguments are one network.
+    Raises ValueError for a change that the network does not know, or a word where True or False belongs.
+    """
+    entry = row(name)
+    parameters = inspect.signature(entry.builder).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "num_classes"}
+    unknown = sorted(set(changes) - set(defaults))
+    if unknown:
+        raise ValueError(f"{name} has no {', '.join(unknown)}; it can change {', '.join(defaults)}")
+    for key, value in changes.items():
+        if isinstance(defaults[key], bool) and not isinstance(value, bool):
+            raise ValueError(f"{key} is {value!r}, allowed are True and False")
+    return {**defaults, **entry.arguments, **changes}
+
+
+def skeleton(name: str, num_classes: int | None = None, **changes: Any) -> nn.Module:
+    """What `build` makes, on the meta device: names and shapes without memory. Raises as `build` does."""
+    with shapes_only():
+        return build(name, num_classes, **changes)
 
 
 @cache
 def model_spec(name: str) -> ModelSpec:
     """What `name` is: layers, parameters and multiply-adds counted without memory, on the meta device."""
     entry = row(name)
-    with torch.device("meta"):
-        model = build(name)
+    model = skeleton(name)
     rows = layers(model, entry.input_size)
     params = sum(p.numel() for p in model.parameters())
     work = sum(r.multiply_adds for r in rows)

@@ -1,7 +1,8 @@
 """The 6n+2 layer networks for 32x32 images, residual and plain.
 
-A 3x3 convolution with 16 filters, three stages of n blocks on 32x32, 16x16 and 8x8 maps with 16, 32 and 64 filters,
-global average pooling, one fully connected layer. Option A throughout, so a plain twin has exactly as many parameters.
+A 3x3 convolution with 16 filters, three stages of n blocks on 32x32, 16x16 and 8x8 maps with 16, 32 and 64
+filters, global average pooling, one fully connected layer. Option A throughout, so a plain twin has exactly
+as many parameters.
 Source: arXiv:1512.03385, section 4.2.
 """
 
@@ -41,7 +42,7 @@ class CifarResNet(nn.Module):
 def cifar_resnet(
     depth: int, *, num_classes: int = 10, shortcut: str | None = "A", zeros: str = "end"
 ) -> CifarResNet:
-    """The network of `depth` = 6n+2 layers; `shortcut=None` is the plain one. ValueError for any other depth."""
+    """The network of `depth` = 6n+2 layers, plain with `shortcut=None`. ValueError for any other depth."""
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth is {depth}, allowed are 6n+2: 8, 14, 20, 26, 32 ...")
     return CifarResNet((depth - 2) // 6, shortcuts(shortcut, zeros), num_classes)

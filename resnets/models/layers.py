@@ -1,13 +1,18 @@
 """A network's layers as a table, measured from the network itself: shapes, parameters, multiply-adds.
 
-Multiply-adds are the paper's "FLOPs": those of convolutions and fully connected layers, one image, nothing else.
+Multiply-adds are the paper's "FLOPs": those of convolutions and fully connected layers, for one image.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,33 @@ class Layer:
     """True for a projection, which the depth of a network does not count."""
 
 
+class _ShapesOnly(TorchFunctionMode):
+    """Leaves out what no shape depends on: torch takes seconds to initialise and normalise meta tensors."""
+
+    _unchanged = (nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_, Tensor.fill_, F.batch_norm)
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func in self._unchanged:
+            return args[0] if args else (kwargs or {})["tensor"]
+        # The mean of a meta tensor imports torch's compiler (a second); a sum has the same shape.
+        return (Tensor.sum if func is Tensor.mean else func)(*args, **(kwargs or {}))
+
+
+@contextmanager
+def shapes_only() -> Iterator[None]:
+    """Within it networks are built on the meta device: names and shapes, no memory, no initialisation."""
+    with torch.device("meta"), _ShapesOnly():
+        yield
+
+
 def layers(model: nn.Module, input_size: int) -> list[Layer]:
-    """The layers of `model` in the order they are computed, for one image of `input_size` x `input_size` pixels.
+    """The layers of `model` in the order they are computed, for one image of `input_size` pixels a side.
 
     A model on the meta device is counted without memory or arithmetic.
     """
@@ -50,7 +80,9 @@ def layers(model: nn.Module, input_size: int) -> list[Layer]:
     image = torch.zeros(1, 3, input_size, input_size, device=parameter.device, dtype=parameter.dtype)
     was_training = model.training
     try:
-        with torch.no_grad():
+        with torch.no_grad(), ExitStack() as stack:
+            if parameter.is_meta:
+                stack.enter_context(_ShapesOnly())
             model.eval()(image)
     finally:
         model.train(was_training)
@@ -62,7 +94,7 @@ def layers(model: nn.Module, input_size: int) -> list[Layer]:
 def _norm_after(model: nn.Module) -> Iterator[tuple[nn.Module, nn.BatchNorm2d]]:
     """Each convolution with the BN registered right after it: here BN always follows its convolution."""
     modules = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
-    for first, second in zip(modules, modules[1:], strict=False):
+    for first, second in pairwise(modules):
         if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
             yield first, second
 

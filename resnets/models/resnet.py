@@ -1,8 +1,9 @@
 """The ImageNet networks of the paper (Table 1), residual and plain.
 
-Parameter names are torchvision's. Depth counts the convolutions of the main path and the fully connected layer:
-18 and 34 layers of basic blocks, 50, 101 and 152 of bottlenecks.
-Source: arXiv:1512.03385, Table 1, Figure 3, sections 3.3 and 4.1; the release KaimingHe/deep-residual-networks.
+Parameter names are torchvision's. Depth counts the convolutions of the main path and the fully connected
+layer: 18 and 34 layers of basic blocks, 50, 101 and 152 of bottlenecks.
+Source: arXiv:1512.03385, Table 1, Figure 3, sections 3.3 and 4.1; the release
+KaimingHe/deep-residual-networks.
 """
 
 from functools import partial
@@ -47,7 +48,7 @@ class ResNet(nn.Module):
         initialise(self)
 
     def forward_features(self, images: Float[Tensor, "N 3 H W"]) -> dict[str, Float[Tensor, "N _ _ _"]]:
-        """The maps by name: `stem` (after max pooling, stride 4), `stage1` to `stage4` (strides 4, 8, 16, 32)."""
+        """The maps by name: `stem` (after max pooling) and `stage1` to `stage4`; strides 4, 4, 8, 16, 32."""
         x = self.maxpool(F.relu(self.bn1(self.conv1(images)), inplace=True))
         maps = {"stem": x}
         for i in range(1, 5):

@@ -52,7 +52,9 @@ def train(
     """
     optimizer = sgd(model, recipe)
     state = newest(folder / "checkpoints")
-    if state is None:  # saved at once, so that a folder that cannot be written is known before any work is done
+    if (
+        state is None
+    ):  # saved at once, so that a folder that cannot be written is known before any work is done
         state = State.beginning(recipe)
         save(folder / "checkpoints", state)
     if changed := changed_fields(recipe.to_dict(), state.recipe):
@@ -82,7 +84,12 @@ def train(
                 means, speed = window.close(done), clock.speed(done)
                 errors = evaluate() if last or done % recipe.evaluate_every == 0 else {}
                 row = {"step": done, "epoch": done * recipe.batch_size / epoch_size, **means}
-                row |= {"test_error": None, **errors, "lr": rate, "images_per_second": speed * recipe.batch_size}
+                row |= {
+                    "test_error": None,
+                    **errors,
+                    "lr": rate,
+                    "images_per_second": speed * recipe.batch_size,
+                }
                 journal.write(row)
                 progress.show(row)
                 if event := warmup_event(recipe, done, means.get("train_error", math.nan), events):
@@ -92,11 +99,18 @@ def train(
                 clock.mark(done)  # evaluating and logging are not counted in images_per_second
             if last or stop.signum or done % recipe.checkpoint_every == 0:
                 window.refuse_nonfinite(done, model)
-                state = State(done, recipe.to_dict(), model.state_dict(), optimizer.state_dict(), events,
-                              window.sums, clock.seconds())
+                state = State(
+                    done,
+                    recipe.to_dict(),
+                    model.state_dict(),
+                    optimizer.state_dict(),
+                    events,
+                    window.sums,
+                    clock.seconds(),
+                )
                 save(folder / "checkpoints", state)
             if stop.signum and not last:
                 progress.end()
-                raise Stopped(stop.signum, done)
+                raise Stopped(stop.signum, done, folder)
     progress.end()
     return Outcome(clock.seconds(), errors, events)

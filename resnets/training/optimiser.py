@@ -14,7 +14,10 @@ def sgd(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     """
     decayed = [p for p in model.parameters() if p.ndim > 1 or recipe.decay == "all"]
     others = [p for p in model.parameters() if p.ndim <= 1 and recipe.decay != "all"]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     return torch.optim.SGD(
         [group for group in groups if group["params"]],
         lr=recipe.lr,

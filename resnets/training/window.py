@@ -35,7 +35,9 @@ class Window:
     def refuse_nonfinite(self, done: int, model: nn.Module) -> None:
         """Raises `Diverged` unless all sums and all weights are finite: nothing else may become a checkpoint."""
         self._refuse(done, [name for name, total in self.sums.items() if not math.isfinite(float(total))])
-        self._refuse(done, [name for name, t in model.state_dict().items() if not bool(torch.isfinite(t).all())])
+        self._refuse(
+            done, [name for name, t in model.state_dict().items() if not bool(torch.isfinite(t).all())]
+        )
 
     def _refuse(self, done: int, names: list[str]) -> None:
         if names:

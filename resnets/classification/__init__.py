@@ -1,0 +1,1 @@
+"""Classifiers: recipes, runs, evaluation, prediction."""

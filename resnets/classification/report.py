@@ -1,0 +1,79 @@
+"""The page of a run and the comparison of several: run folders read, and handed to the report as plain data."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnets.classification.run import Run, open_run
+from resnets.data.sources import open_data
+from resnets.evaluation.metrics import wilson
+from resnets.models.catalog import row
+from resnets.report.comparison import where_they_part, write_comparison
+from resnets.report.page import RunReport, write_page
+from resnets.training.journal import read_journal
+
+Published = Callable[[str, str], float | None]
+"""(model, data) -> the paper's test error in percent, None where it has none."""
+
+
+def report_run(folder: Path, published: Published) -> Path:
+    """Writes `report.html` and the figures of the run in `folder`, finished or not; returns the page's path."""
+    return write_page(folder, describe_run(open_run(folder), published))
+
+
+def describe_run(run: Run, published: Published) -> RunReport:
+    """The run as plain data."""
+    sessions = run.record["sessions"]
+    evaluation = run.evaluation
+    return RunReport(
+        title=f"{run.recipe.name}, seed {run.recipe.seed}",
+        recipe=run.recipe.to_dict(),
+        rows=read_journal(run.folder),
+        departures=run.record["departures"],
+        environment={**sessions[-1], "precision": run.record["precision"], "sessions": len(sessions)}
+        if sessions
+        else {},
+        data=run.record["data"] or {"name": run.recipe.data},
+        published=published(run.recipe.model, run.recipe.data),
+        evaluation=evaluation and _evaluation(run, evaluation),
+        iterations=run.recipe.iterations,
+        seconds=evaluation and evaluation["seconds"],
+    )
+
+
+def _evaluation(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
+    """The stored evaluation with intervals a class, and with the pictures of the worst mistakes."""
+    names = [entry["name"] for entry in evaluation["per_class"]]
+    test = open_data(run.recipe.data, "test", row(run.recipe.model).input_size)
+    return {
+        **evaluation,
+        "per_class": [
+            (e["name"], e["images"], 100 * e["wrong"] / e["images"], *wilson(e["wrong"], e["images"]))
+            for e in evaluation["per_class"]
+            if e["images"]
+        ],
+        "confusion": np.array(evaluation["confusion"]),
+        "mistakes": [
+            {
+                **mistake,
+                "image": test.images[mistake["index"]].numpy(),
+                "true": names[mistake["true"]],
+                "predicted": names[mistake["predicted"]],
+            }
+            for mistake in evaluation["mistakes"]
+        ],
+    }
+
+
+def compare_runs(folders: list[Path], path: Path, published: Published) -> tuple[dict[str, Any], str]:
+    """Overlays runs on the page `path`; for two runs, says at which step they part. A record and a text of it."""
+    runs = [describe_run(open_run(folder), published) for folder in folders]
+    page = write_comparison(path, runs)
+    part = where_they_part(runs[0].rows, runs[1].rows) if len(runs) == 2 else None
+    record = {"runs": [str(folder) for folder in folders], "comparison": str(page), "parts_at": part}
+    if len(runs) != 2:
+        return record, str(page)
+    where = "their journals are equal" if part is None else f"they part at iteration {part}"
+    return record, f"{page}: {where}"

@@ -1,0 +1,121 @@
+"""The order of the images and their augmentation: a pure function of (seed, epoch, index).
+
+Nothing here has a state worth saving. One table of draws an epoch says in which order the images come and how
+each of them is cut and mirrored, so a run resumes at any step, and the stream depends neither on the number
+of workers nor on that of ranks. The augmentation is that of He et al. 2015a, section 4.2: "4 pixels are
+padded on each side, and a 32x32 crop is randomly sampled from the padded image or its horizontal flip".
+
+Shapes: N images, C channels, H x W pixels, B images a batch.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class EpochDraws:
+    """All that is random in one epoch. `top`, `left` and `flip` are indexed by image, not by position."""
+
+    order: Int64[Tensor, "N"]
+    """The image at each position: a permutation of 0..N-1."""
+    top: Int64[Tensor, "N"]
+    """First row of the crop of each image within its padded self, 0 to 2 * padding."""
+    left: Int64[Tensor, "N"]
+    """First column of that crop."""
+    flip: Bool[Tensor, "N"]
+    """Whether the crop is mirrored."""
+
+
+def draw_epoch(seed: int, epoch: int, count: int, padding: int, flip: bool) -> EpochDraws:
+    """The draws of one epoch over `count` images, from NumPy's generator seeded with (seed, epoch).
+
+    The order is drawn first, so it does not change with the augmentation. `padding=0` and `flip=False` leave
+    every image as it is. ValueError where `seed` is negative.
+    """
+    if seed < 0:
+        raise ValueError(f"seed is {seed}, allowed are whole numbers from 0")
+    generator = np.random.default_rng((seed, epoch))
+    order = generator.permutation(count)
+    top, left = generator.integers(0, 2 * padding + 1, size=(2, count))
+    mirrored = generator.integers(0, 2, size=count) == 1 if flip else np.zeros(count, dtype=bool)
+    return EpochDraws(*(torch.from_numpy(table) for table in (order, top, left, mirrored)))
+
+
+class BatchDraws(NamedTuple):
+    """Which images make a batch and how each is cut; the fields are as in `EpochDraws`."""
+
+    indices: Int64[Tensor, "B"]
+    top: Int64[Tensor, "B"]
+    left: Int64[Tensor, "B"]
+    flip: Bool[Tensor, "B"]
+
+
+class Stream:
+    """The epochs joined into one stream without end, cut into batches of exactly `batch_size`.
+
+    No batch is short and no image is dropped.
+
+    Position `step * batch_size + k` of the stream belongs to epoch `position // count`, so a batch may
+    straddle two epochs (several, where the set is smaller than the batch). Any step can be asked for, in any
+    order.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int, padding: int, flip: bool) -> None:
+        if count < 1 or batch_size < 1:
+            raise ValueError(
+                f"a stream of {count} images in batches of {batch_size}: allowed are 1 or more of each"
+            )
+        self.count, self.batch_size = count, batch_size
+        self._seed, self._padding, self._flip = seed, padding, flip
+        self._draws: dict[int, EpochDraws] = {}
+
+    def batch(self, step: int) -> BatchDraws:
+        """The draws of batch number `step`, from 0: four tensors of exactly `batch_size`, on the CPU."""
+        assert step >= 0
+        first, last = step * self.batch_size, (step + 1) * self.batch_size
+        pieces: list[BatchDraws] = []
+        for epoch in range(first // self.count, (last - 1) // self.count + 1):
+            draws = self._epoch(epoch)
+            start = epoch * self.count
+            indices = draws.order[max(first - start, 0) : last - start]
+            pieces.append(BatchDraws(indices, draws.top[indices], draws.left[indices], draws.flip[indices]))
+        return BatchDraws(*(torch.cat(parts) for parts in zip(*pieces, strict=True)))
+
+    def _epoch(self, epoch: int) -> EpochDraws:
+        """The draws of `epoch`; the last two epochs are kept, since a batch may need both."""
+        if epoch not in self._draws:
+            if len(self._draws) == 2:
+                del self._draws[next(iter(self._draws))]
+            self._draws[epoch] = draw_epoch(self._seed, epoch, self.count, self._padding, self._flip)
+        return self._draws[epoch]
+
+
+def crop_flip(
+    images: Float[Tensor, "N C H W"],
+    top: Int64[Tensor, "N"],
+    left: Int64[Tensor, "N"],
+    flip: Bool[Tensor, "N"],
+    padding: int,
+) -> Float[Tensor, "N C H W"]:
+    """Pad with `padding` zeros on each side, cut H x W out at (`top`, `left`), mirror where `flip`.
+
+    All arguments live on one device. Images that are already normalised are so padded with their mean. The
+    memory format of `images` is kept.
+    """
+    count, channels, height, width = images.shape
+    columns = torch.arange(width, device=images.device)
+    rows = top[:, None] + torch.arange(height, device=images.device)
+    columns = left[:, None] + torch.where(flip[:, None], columns.flip(0), columns)
+    # One gather for the whole batch, its index shared by the channels: the fastest of seven ways on a CPU.
+    pixels = rows[:, :, None] * (width + 2 * padding) + columns[:, None, :]
+    pixels = pixels.view(count, 1, height * width).expand(count, channels, height * width)
+    cut = F.pad(images, (padding,) * 4).flatten(2).gather(2, pixels).view(count, channels, height, width)
+    if images.is_contiguous():
+        return cut
+    return cut.contiguous(memory_format=torch.channels_last)

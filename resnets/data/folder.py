@@ -1,0 +1,166 @@
+"""A folder of small pictures, a sub-folder for each class."""
+
+import hashlib
+import os
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from resnets.data.images import ImageSet
+from resnets.data.pictures import read_picture
+from resnets.files import Log, say
+
+_SUFFIXES = (
+    *(".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg"),
+    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+)
+
+
+def folder(path: Path, size: int, split: Literal["train", "test"], log: Log = say) -> ImageSet:
+    """The pictures of `split` under `path`, uint8 (N, 3, size, size).
+
+    `path` holds a sub-folder for each class, or folders `train` and `test` (or `val`) which hold those; a
+    class may be missing from the test. Without a folder for the test, a fifth of each class is the test
+    split: rounded down but at least one, and one picture at least stays in training. Which ones follows from
+    a hash of their names alone, so every call and every machine agrees.
+
+    Each picture is `read_picture(file, size, size)`. Classes and files come in the order of their names' code
+    points, whatever the file system or the language set. Folders within a class are read too, but not those
+    that are links. What is hidden is passed over; files whose names do not end like a picture's are counted
+    in a message to `log`. ValueError, of one line, where there are fewer than two classes, a class folder has
+    no picture, or a picture cannot be read.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"split is {split!r}, allowed are 'train' and 'test'")
+    if size < 1:
+        raise ValueError(f"size of the pictures is {size}, allowed are whole numbers from 1")
+    try:
+        classes, pictures = _select(Path(path), split, log)
+    except OSError as error:
+        raise ValueError(f"{error.filename or path}: cannot be read ({error.strerror})") from None
+    labels = torch.tensor([label for label, files in enumerate(pictures) for _ in files], dtype=torch.int64)
+    images = _read([file for files in pictures for file in files], size)
+    return ImageSet(str(path), images, labels, tuple(classes))
+
+
+def _select(path: Path, split: str, log: Log) -> tuple[list[str], list[list[Path]]]:
+    """The names of the classes and, of `split`, the pictures of each."""
+    if not path.is_dir():
+        raise ValueError(f"{path}: there is no such folder")
+    parts = {part for part in ("train", "test", "val") if _visible_folders(path / part)}
+    if parts <= {"train"}:
+        home = path / "train" if parts else path
+        classes = _classes(home)
+        return classes, _fifth(home, _pictures(home, classes, log), split, log)
+    if {"test", "val"} <= parts:
+        log(f"{path}: the folder test is the test split, the folder val is not read")
+    if split == "train" and "train" not in parts:
+        raise ValueError(f"{path}: {' and '.join(sorted(parts))} found, but no folder train to train on")
+    tested = "test" if "test" in parts else "val"
+    chosen = path / ("train" if split == "train" else tested)
+    classes = _classes(path / "train" if "train" in parts else chosen)
+    return classes, _pictures(chosen, classes, log)
+
+
+def _classes(folder: Path) -> list[str]:
+    """The names of the classes in `folder`, sorted."""
+    found = _visible_folders(folder)
+    if len(found) < 2:
+        raise ValueError(f"{folder}: {len(found)} classes found, 2 or more sub-folders of pictures expected")
+    names = sorted(map(_normal, found))
+    if twice := [name for name, after in pairwise(names) if name == after]:
+        raise ValueError(f"{folder}: two sub-folders are both called {twice[0]!r}; rename one")
+    if strange := [name for name in names if not name.isprintable()]:
+        raise ValueError(f"{folder}: the name of the sub-folder {strange[0]!r} cannot be shown; rename it")
+    return names
+
+
+def _pictures(folder: Path, classes: list[str], log: Log) -> list[list[Path]]:
+    """The pictures of each class under `folder`, sorted; a class without its sub-folder has none."""
+    found = {_normal(name): folder / name for name in _visible_folders(folder)}
+    if strange := sorted(found.keys() - set(classes)):
+        raise ValueError(f"{found[strange[0]]}: the training pictures have no class of this name")
+    pictures: list[list[Path]] = []
+    ignored = 0
+    for name in classes:
+        files, others = _walk(found[name]) if name in found else ([], 0)
+        if name in found and not files:
+            raise ValueError(
+                f"{found[name]}: no picture in it, allowed are files named *{' *'.join(_SUFFIXES)}"
+            )
+        pictures.append(files)
+        ignored += others
+    if ignored:
+        log(f"{folder}: {ignored} files or linked folders ignored, whose names do not end like a picture's")
+    return pictures
+
+
+def _walk(folder: Path) -> tuple[list[Path], int]:
+    """The pictures anywhere under the folder of one class, sorted, and the number of other entries."""
+    if folder.parent.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{folder}: a link to a folder that holds it; remove it")
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    pictures: list[Path] = []
+    ignored = 0
+    for parent, folders, files in os.walk(folder, onerror=refuse, followlinks=False):
+        here = Path(parent)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        ignored += sum((here / name).is_symlink() for name in folders)
+        for path in (here / name for name in files if not name.startswith(".")):
+            # A broken link stays in, to be refused by name when read; a pipe or a device would be waited for.
+            if path.suffix.lower() in _SUFFIXES and (path.is_file() or not path.exists()):
+                pictures.append(path)
+            else:
+                ignored += 1
+    return sorted(pictures, key=lambda path: (_normal(path.as_posix()), path)), ignored
+
+
+def _fifth(home: Path, pictures: list[list[Path]], split: str, log: Log) -> list[list[Path]]:
+    """Of each class those that are in `split` where there is no test folder, in the order given."""
+    chosen: list[list[Path]] = []
+    for files in pictures:
+        ranked = sorted(files, key=lambda file: _digest(file.relative_to(home)))
+        tested = frozenset(ranked[: min(max(1, len(files) // 5), len(files) - 1)])
+        chosen.append([file for file in files if (file in tested) == (split == "test")])
+    count, total = sum(map(len, chosen)), sum(map(len, pictures))
+    if not count:
+        raise ValueError(f"{home}: no class has a picture to spare for the test; add a folder test")
+    rule = "no test folder, so a fifth of each class is the test split, by the hash of its file names"
+    log(f"{home}: {rule}: {count} of {total} pictures are for {split}")
+    return chosen
+
+
+def _digest(relative: Path) -> bytes:
+    return hashlib.sha256(_normal(relative.as_posix()).encode(errors="surrogateescape")).digest()
+
+
+def _normal(name: str) -> str:
+    """`name` in Unicode's form C: some file systems give names back decomposed."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _visible_folders(path: Path) -> list[str]:
+    """The names of the sub-folders of `path` that are not hidden; none where it is no folder."""
+    if not path.is_dir():
+        return []
+    return [entry.name for entry in path.iterdir() if not entry.name.startswith(".") and entry.is_dir()]
+
+
+def _read(files: list[Path], size: int) -> torch.Tensor:
+    """The pictures, uint8 (N, 3, size, size), decoded by as many threads as there are cores."""
+    images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
+
+    def read(index: int) -> None:
+        images[index] = read_picture(files[index], size, size)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(read, range(len(files))):
+            pass
+    return images

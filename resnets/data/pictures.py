@@ -1,0 +1,66 @@
+"""From a picture in a file to the square of pixels that a network is shown: the one way, for all.
+
+Size and crop are computed as torchvision's `Resize` and `CenterCrop` do, so that imported weights see what
+they were evaluated on.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+_MOST_PIXELS = 1 << 28
+"""Of a scaled picture: a strip of one pixel's width, scaled by its shorter side, would fill the memory."""
+
+
+def read_picture(path: Path | str, resize: int, crop: int) -> UInt8[Tensor, "3 crop crop"]:
+    """The picture in `path` as uint8 RGB (3, crop, crop): shorter side scaled to `resize`, centre cut out.
+
+    Scaling is bilinear over the whole area that a pixel comes from (Pillow's BILINEAR); a picture whose
+    shorter side is `resize` already keeps its pixels. The orientation in its EXIF data is applied, the first
+    frame of an animation is taken, transparency is laid over white, and grey of 16 bits is rounded to 8.
+    ValueError, of one line, where the file cannot be read as a picture or `crop` is larger than `resize`.
+    """
+    if not 0 < crop <= resize:
+        raise ValueError(f"crop is {crop}, allowed is 1 to resize ({resize})")
+    try:
+        with Image.open(path) as opened:
+            picture = _scaled(_rgb(ImageOps.exif_transpose(opened)), resize)
+    except UnidentifiedImageError:
+        raise ValueError(f"{path}: not a readable picture (of no format that Pillow knows)") from None
+    except Exception as error:  # decoders raise whatever they like: SyntaxError, struct.error, ...
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: not a readable picture ({reason})") from None
+    left, top = (round((side - crop) / 2) for side in picture.size)
+    pixels = np.array(picture.crop((left, top, left + crop, top + crop)))
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    """`picture` in mode RGB, 8 bits a channel."""
+    if picture.mode == "F":
+        raise ValueError("floating-point values, whose range is not known")
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        values = np.asarray(picture).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("values outside 0 to 65535")
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _scaled(picture: Image.Image, resize: int) -> Image.Image:
+    """`picture` with its shorter side of `resize` pixels, the longer one rounded down."""
+    short, long = sorted(picture.size)
+    if short == resize:
+        return picture
+    width, height = (int(resize * side / short) for side in picture.size)
+    if width * height > _MOST_PIXELS:
+        raise ValueError(f"{long} pixels long and {short} wide, too narrow to scale to {resize} wide")
+    return picture.resize((width, height), Image.Resampling.BILINEAR)

@@ -1,0 +1,66 @@
+"""One door to every set of images: a name or a path."""
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Literal
+
+from resnets.data import cifar
+from resnets.data.digits import digits
+from resnets.data.folder import folder
+from resnets.data.images import ImageSet
+from resnets.files import Log, say
+
+_SIDE = 32
+_ALLOWED = (
+    "allowed are digits, cifar10, cifar100, a folder with a sub-folder of pictures for each class, "
+    "or a folder of CIFAR's binary files"
+)
+
+
+def data_home() -> Path:
+    """Where data sets live: `$RESNETS_DATA`, by default `resnets` in the user's cache folder."""
+    if chosen := os.environ.get("RESNETS_DATA"):
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        caches = Path("~/Library/Caches").expanduser()
+    elif sys.platform == "win32":
+        caches = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local").expanduser()
+    else:
+        caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        # The XDG specification has relative paths ignored.
+        caches = caches if caches.is_absolute() else Path("~/.cache").expanduser()
+    return caches / "resnets"
+
+
+def open_data(
+    name_or_path: str | Path, split: Literal["train", "test"], size: int = _SIDE, log: Log = say
+) -> ImageSet:
+    """The images of `split`, uint8 (N, 3, size, size): `digits`, `cifar10`, `cifar100`, or a path.
+
+    A path is a folder of CIFAR's binary files (or one that holds such a folder), or a folder of pictures as
+    `resnets.data.folder` reads it. A name comes before a folder of that name in the working directory, which
+    is meant by `./digits`. `size` is free for folders of pictures only. ValueError, of one line, where there
+    is no such data, `size` does not fit or a file is damaged.
+    """
+    name = str(name_or_path)
+    if name in ("digits", *cifar.LAYOUTS):
+        _check_size(name, size)
+        return digits(split) if name == "digits" else cifar.read(name, split, data_home())
+    path = Path(name_or_path).expanduser()
+    try:
+        reason = None if stat.S_ISDIR(path.stat().st_mode) else "a file"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        raise ValueError(f"data: {name!r} is neither a data set's name nor a folder ({reason}); {_ALLOWED}")
+    if layout := cifar.recognise(path):
+        _check_size(name, size)
+        return cifar.read(layout, split, path)
+    return folder(path, size, split, log)
+
+
+def _check_size(name: str, size: int) -> None:
+    if size != _SIDE:
+        raise ValueError(f"data: the images of {name} are {_SIDE}x{_SIDE}, size {size} was asked for")

@@ -1,0 +1,1 @@
+"""How images become scores, and scores figures."""

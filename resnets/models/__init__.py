@@ -1,0 +1,1 @@
+"""Architectures; they know no data and no training."""

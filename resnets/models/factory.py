@@ -1,0 +1,140 @@
+"""Networks by name, with or without weights.
+
+Every network made here carries what it is: `spec_name` (its name in the catalogue), `changes` (the arguments
+in which it differs from that row) and `preprocessing` (what its weights expect of a picture, or None).
+"""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from torch import nn
+from torch.hub import load_state_dict_from_url
+
+from resnets.models.catalog import arguments, build, row
+from resnets.models.layouts import TORCHVISION, Weights
+from resnets.models.weights import one_line, read_weights, recognise, shipped_weights
+from resnets.preprocessing import Preprocessing
+
+log = logging.getLogger("resnets")
+
+
+def create_model(
+    name: str, num_classes: int | None = None, weights: str | Path | Weights | None = None, **changes: Any
+) -> nn.Module:
+    """The network `name`, in training mode, with new parameters or with `weights`.
+
+    Args:
+        name: one of `list_models()`.
+        num_classes: logits; by default those of the weights, without weights the catalogue's (1000 or 10).
+            Where the weights have another number, the classifier is new, and a line of the log says so.
+        weights: None, "package" (shipped), "torchvision" (fetched, its checksum checked), `Weights`, or what
+            `read_weights` takes.
+        changes: arguments of the network, such as `shortcut`, `zeros`, `stride_in`, `ceil_mode`. Weights
+            bring their own (`zeros="both"`), which need not be repeated here and must not be contradicted.
+
+    Raises ValueError for an unknown name or change, weights that cannot be had, or weights of another
+    network.
+    """
+    if weights is None:
+        return _with_facts(build(name, num_classes, **changes), name, changes, None)
+    loaded = _find(name, weights)
+    same = (row(name).builder, row(name).size) == (row(loaded.model).builder, row(loaded.model).size)
+    combined = {**loaded.changes, **changes} if same else changes
+    if not same or arguments(name, **combined) != arguments(loaded.model, **loaded.changes):
+        theirs, ours = _in_words(loaded.model, loaded.changes), _in_words(name, changes)
+        raise ValueError(f"weights of {theirs} are not weights of {ours}")
+    classes = loaded.num_classes if num_classes is None else num_classes
+    model = build(name, classes, **combined)
+    state, preprocessing = loaded.state, loaded.preprocessing
+    if classes != loaded.num_classes:
+        log.warning(
+            f"{name}: the classifier is new: {classes} classes, the weights have {loaded.num_classes}"
+        )
+        head = f"{_classifier(model)}."
+        new = {key: value for key, value in model.state_dict().items() if key.startswith(head)}
+        state = {**state, **new}
+        preprocessing = preprocessing and replace(preprocessing, classes=())
+    # Not strict: old files lack BN's counters. `read_weights` has held all else against the network.
+    model.load_state_dict(state, strict=False)
+    return _with_facts(model, name, combined, preprocessing)
+
+
+def load(weights: str | Path | Weights) -> nn.Module:
+    """The network that `weights` (what `read_weights` takes) are of, with them, in evaluation mode.
+
+    Its `preprocessing` says what it expects of a picture, the names of the classes included.
+    Raises ValueError as `read_weights` does.
+    """
+    loaded = weights if isinstance(weights, Weights) else read_weights(weights)
+    return create_model(loaded.model, weights=loaded).eval()
+
+
+def _with_facts(
+    model: nn.Module, name: str, changes: dict[str, Any], preprocessing: Preprocessing | None
+) -> nn.Module:
+    usual = arguments(name)
+    facts = cast(Any, model)  # nn.Module declares its attributes to be tensors and modules
+    facts.spec_name = name
+    facts.changes = {key: value for key, value in changes.items() if value != usual[key]}
+    facts.preprocessing = preprocessing
+    return model
+
+
+def _classifier(model: nn.Module) -> str:
+    """The name of the last fully connected layer."""
+    return [name for name, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
+
+
+def _in_words(name: str, changes: dict[str, Any]) -> str:
+    return " with ".join([name, *(f"{key}={value!r}" for key, value in changes.items())])
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Where weights come from
+
+
+def _find(name: str, weights: str | Path | Weights) -> Weights:
+    if isinstance(weights, Weights):
+        return weights
+    if weights == "torchvision":
+        return _from_torchvision(name)
+    if weights == "package":
+        shipped = shipped_weights()
+        if name not in shipped:
+            raise ValueError(
+                f"the package ships no weights of {name}; it ships {', '.join(shipped) or 'none'}"
+            )
+        return read_weights(shipped[name])
+    return read_weights(weights)
+
+
+def _from_torchvision(name: str) -> Weights:
+    """torchvision's first published weights of `name` (IMAGENET1K_V1: a plain recipe, near the paper's).
+
+    Fetched into torch's cache, where they stay; refused where the checksum is not the published one.
+    """
+    if name not in TORCHVISION:
+        later = f"{name}_v1_5"
+        hint = f" (its {name} has the stride in the 3x3: {later} here)" if later in TORCHVISION else ""
+        raise ValueError(f"torchvision has no {name}{hint}; it has {', '.join(TORCHVISION)}")
+    from torchvision.models import get_model_weights  # a second, for those who ask for these weights only
+
+    published = get_model_weights(TORCHVISION[name])["IMAGENET1K_V1"].value
+    try:
+        state = load_state_dict_from_url(
+            published.url, map_location="cpu", progress=False, check_hash=True, weights_only=True
+        )
+    except Exception as error:
+        raise ValueError(f"{published.url}: cannot be had ({one_line(error)})") from None
+    weights = recognise(state, published.url)
+    transform = published.transforms()
+    preprocessing = Preprocessing(
+        crop=transform.crop_size[0],
+        resize=transform.resize_size[0],
+        mean=transform.mean,
+        std=transform.std,
+        classes=tuple(published.meta["categories"]),
+    )
+    return replace(weights, preprocessing=preprocessing, provenance=published.url)

@@ -1,0 +1,1 @@
+"""The papers' tables, and the commands that bring them back."""

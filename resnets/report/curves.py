@@ -1,0 +1,276 @@
+"""Figures over iterations: error curves as the paper draws them, and the learning rate.
+
+The paper's figures 1 and 6 set the manner: errors in percent against iterations, training dashed, test bold.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from resnets.report.style import COLOURS, INK, MUTED, drawable, new_figure, say_empty, styled, thousands
+
+Points = tuple[np.ndarray, np.ndarray]
+
+PAPER_TOP = 20.0  # percent: the top of the paper's figures for CIFAR-10
+_TOPS = (1.0, 2.0, 5.0, 10.0, PAPER_TOP, 30.0, 40.0, 60.0, 80.0, 100.0)
+_ARROW = MarkerStyle(4)  # a caret to the left, its tip on the value
+_MOST_POINTS = 400  # a curve of this many points is as fine as the figure is wide
+_MOST_POINTS_AMONG = 150  # with several runs, finer curves would hide each other
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The errors of one run, in percent, by iteration; None where nothing was evaluated.
+
+    Every list of errors is as long as `steps` (ValueError otherwise); `validation_error` may be empty.
+    """
+
+    name: str
+    steps: Sequence[int]
+    train_error: Sequence[float | None]
+    test_error: Sequence[float | None]
+    published: float | None = None
+    """The paper's final test error for this network, in percent: a mark at the right edge."""
+    validation_error: Sequence[float | None] = ()
+
+    def __post_init__(self) -> None:
+        for field in ("train_error", "test_error", "validation_error"):
+            length = len(getattr(self, field))
+            if length != len(self.steps) and (field != "validation_error" or length):
+                raise ValueError(
+                    f"curve {self.name!r}: {field} has {length} values for {len(self.steps)} steps"
+                )
+
+
+@styled
+def error_curves(
+    runs: Sequence[Curve], title: str | None = None, until: int | None = None, width: float = 7.6
+) -> Figure:
+    """Training (dashed) and test error (bold) of `runs`, in percent, against iterations, up to `until`.
+
+    The top is the paper's 20 %, or another where that would hide all runs or flatten them. A training curve
+    of more than 400 points (150 where there are several runs) is averaged over windows, and the legend says
+    over how many rows. `width` is in inches. ValueError where there is no run. Manner: the paper's figures
+    1 and 6.
+    """
+    if not runs:
+        raise ValueError("error_curves: no run was given")
+    top = sensible_top(runs)
+    handles = _legend(runs, top, longest=int((width - 0.8) / 0.068))
+    wide = width > 5
+    inside = wide and len(runs) == 1
+    letters = max([len(str(handle.get_label())) for handle in handles], default=1)
+    columns = max(1, min(3, int(width / (0.068 * letters + 0.7))))  # a letter is about 0.068 inches wide
+    below = 0.0 if inside else 0.18 * math.ceil(len(handles) / columns)
+    figure = new_figure(width, width * (0.54 if wide else 0.8) + below)
+    axes = figure.add_subplot()
+    measured = [_draw_run(axes, run, index, len(runs), top) for index, run in enumerate(runs)]
+    frame(axes, runs, until, top)
+    if title:
+        axes.set_title(drawable(title, 90))
+    if not any(measured):
+        say_empty(axes, "nothing measured yet")
+    if handles and inside:
+        axes.legend(handles=handles, loc="upper right").set_zorder(5)
+    elif handles:
+        figure.legend(handles=handles, loc="outside lower left", ncols=columns)
+    return figure
+
+
+def sensible_top(runs: Sequence[Curve]) -> float:
+    """The top of the error axis in percent: the paper's 20 where that suits a run, or what suits the best."""
+    ends = [end for run in runs if (end := final_error(run)) is not None]
+    if not ends:
+        return 100.0
+    if min(ends) <= 0.9 * PAPER_TOP and max(ends) >= 3:
+        return PAPER_TOP
+    wanted = 1.5 * (min(ends) if min(ends) > PAPER_TOP else max(ends))
+    return next((top for top in _TOPS if top >= wanted), 100.0)
+
+
+def final_error(run: Curve) -> float | None:
+    """The last finite error of the first kind that there is: test, validation, training."""
+    for errors in (run.test_error, run.validation_error, run.train_error):
+        finite = [value for value in errors if value is not None and math.isfinite(value)]
+        if finite:
+            return finite[-1]
+    return None
+
+
+def finite_points(steps: Sequence[int], values: Sequence[float | None]) -> Points:
+    """The steps at which there is a finite value, and those values."""
+    pairs = [(x, y) for x, y in zip(steps, values, strict=False) if y is not None and math.isfinite(y)]
+    x, y = np.array(pairs, dtype=float).reshape(-1, 2).T
+    return x, y
+
+
+def windows(points: Points, among: int) -> tuple[Points, int]:
+    """Means over windows of k neighbouring points, few enough for one curve `among` several; and k."""
+    x, y = points
+    most = _MOST_POINTS if among == 1 else _MOST_POINTS_AMONG
+    k = max(1, math.ceil(len(x) / most))
+    starts = np.arange(0, len(x), k)
+    if k == 1:
+        return points, 1
+    sizes = np.diff(np.append(starts, len(x)))
+    return (np.add.reduceat(x, starts) / sizes, np.add.reduceat(y, starts) / sizes), k
+
+
+def _draw_run(axes: Axes, run: Curve, index: int, among: int, top: float) -> bool:
+    """Draw one run; returns whether there was anything measured to draw."""
+    colour = COLOURS[index % len(COLOURS)]
+    beyond = index // len(COLOURS)  # more runs than colours: the next ones wear marks
+    train, _ = windows(finite_points(run.steps, run.train_error), among)
+    draw_line(axes, train, f"train:{index}", colour, 1.0, dashed=True)
+    validation = finite_points(run.steps, run.validation_error)
+    draw_line(axes, validation, f"validation:{index}", colour if among > 1 else COLOURS[2], 1.2)
+    test = finite_points(run.steps, run.test_error)
+    (bold,) = draw_line(axes, test, f"test:{index}", colour, 2.3)
+    if beyond:
+        bold.set(marker="os^vD"[(beyond - 1) % 5], markersize=5, markevery=0.1)
+    if run.published is not None and run.published <= top:
+        edge = axes.get_yaxis_transform()
+        axes.plot(
+            [1.0],
+            [run.published],
+            marker=_ARROW,
+            transform=edge,
+            color=colour,
+            ms=8,
+            clip_on=False,
+            zorder=6,
+        )
+        axes.lines[-1].set_gid(f"published:{index}")
+    return any(len(points[0]) for points in (train, validation, test))
+
+
+def draw_line(
+    axes: Axes, points: Points, gid: str, colour: str, weight: float, dashed: bool = False, alpha: float = 1.0
+) -> list[Line2D]:
+    x, y = points
+    style = (0, (4, 1.6)) if dashed else "-"
+    marker = "o" if len(x) == 1 else None  # a line of one point would not be seen
+    return axes.plot(
+        x,
+        y,
+        color=colour,
+        linewidth=weight,
+        linestyle=style,
+        marker=marker,
+        markersize=4,
+        alpha=alpha,
+        gid=gid,
+    )
+
+
+def frame(axes: Axes, runs: Sequence[Curve], until: int | None, top: float) -> None:
+    last = until or max((max(run.steps) for run in runs if len(run.steps)), default=1)
+    axes.set_xlim(0, max(last, 1))
+    axes.set_ylim(0, top)
+    axes.set_ylabel("error (%)")
+    axes.set_xlabel("iterations")
+    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
+    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.grid(axis="y")
+
+
+def training_label(averaged: int) -> str:
+    """The legend's word for training curves of which each point is the mean of `averaged` journal rows."""
+    return "training" if averaged == 1 else f"training (means of {averaged} rows)"
+
+
+def _legend(runs: Sequence[Curve], top: float, longest: int) -> list[Line2D]:
+    """An entry for each of several runs, `longest` letters at most, and one for each manner of line."""
+    several = len(runs) > 1
+    entries = []
+    for index, run in enumerate(runs if several else []):
+        end = final_error(run)
+        hidden = f" (above, at {end:.1f} %)" if end is not None and end > top else ""
+        label = drawable(run.name, min(48, longest - len(hidden))) + hidden
+        colour = COLOURS[index % len(COLOURS)]
+        entries.append(Line2D([], [], color=colour, linewidth=2.3, label=label))
+    grey = MUTED if several else COLOURS[0]
+    train = [finite_points(run.steps, run.train_error) for run in runs]
+    if any(len(x) for x, _ in train):
+        label = training_label(max(windows(points, len(runs))[1] for points in train))
+        entries.append(Line2D([], [], color=grey, linewidth=1.0, linestyle=(0, (4, 1.6)), label=label))
+    if any(len(finite_points(run.steps, run.validation_error)[0]) for run in runs):
+        colour = MUTED if several else COLOURS[2]
+        entries.append(Line2D([], [], color=colour, linewidth=1.2, label="validation"))
+    if any(len(finite_points(run.steps, run.test_error)[0]) for run in runs):
+        entries.append(Line2D([], [], color=grey, linewidth=2.3, label="test"))
+    published = [run.published for run in runs if run.published is not None and run.published <= top]
+    if published:
+        label = "the paper's final test error" + ("" if several else f", {published[0]:g} %")
+        entries.append(Line2D([], [], color=grey, marker=_ARROW, linestyle="none", label=label))
+    return entries
+
+
+@styled
+def learning_rate(
+    steps: Sequence[int],
+    rates: Sequence[float | None],
+    events: Sequence[tuple[int, str]] = (),
+    until: int | None = None,
+    width: float = 7.6,
+    texts: bool = True,
+) -> Figure:
+    """The learning rate by iteration, and `events` as numbered vertical lines, their `texts` below the axes.
+
+    The axis is logarithmic where the rates differ by more than three times and none is zero. A rate
+    recorded at step s is drawn for the steps before s, since a journal row speaks of the steps that it
+    closes. `width` is in inches.
+    """
+    longest = int(12.5 * width)  # letters that fit
+    below = [
+        f"{n}   step {step:,}: {drawable(text, longest)}" for n, (step, text) in enumerate(events, 1) if texts
+    ]
+    figure = new_figure(width, (2.1 if width > 5 else 2.4) + 0.17 * len(below))
+    axes = figure.add_subplot()
+    x, y = finite_points(steps, rates)
+    if len(x):
+        axes.step(
+            np.append(0.0, x), np.append(y[0], y), where="pre", color=COLOURS[0], linewidth=1.8, gid="rate"
+        )
+    else:
+        say_empty(axes, "nothing recorded yet")
+    last = until or max([1, *steps, *(step for step, _ in events)])
+    axes.set_xlim(0, last)
+    _rate_axis(axes, y)
+    for number, (step, _) in enumerate(events, 1):
+        axes.axvline(step, color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), gid=f"event:{number}")
+        close = number > 1 and abs(step - events[number - 2][0]) < last / 50
+        place = (step, 1.0)
+        axes.annotate(
+            str(number), place, xytext=(7 if close else 0, 3), xycoords=("data", "axes fraction"),
+            textcoords="offset points", ha="center", va="bottom", fontsize=8, color=INK,
+        )  # fmt: skip
+    axes.xaxis.set_major_formatter(FuncFormatter(thousands))
+    axes.set_xlabel("iterations")
+    axes.annotate(
+        "\n".join(below), (0, 0), xytext=(0, -38), xycoords="axes fraction", textcoords="offset points",
+        va="top", fontsize=8.5, color=INK, linespacing=1.35,
+    )  # fmt: skip
+    return figure
+
+
+def _rate_axis(axes: Axes, rates: np.ndarray) -> None:
+    axes.set_ylabel("learning rate")
+    axes.grid(axis="y")
+    if len(rates) and rates.min() > 0 and rates.max() / rates.min() > 3:
+        axes.set_yscale("log")
+        axes.set_ylim(rates.min() / 1.8, rates.max() * 1.8)
+        axes.yaxis.set_major_locator(LogLocator(numticks=7))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    elif len(rates):
+        axes.set_ylim(min(0.0, 1.1 * rates.min()), 1.15 * rates.max() or 1.0)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -1,0 +1,123 @@
+"""The stream of images against a list written out in full; crop_flip against torchvision, image by image."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as reference
+
+from resnets.data import augment
+from resnets.data.augment import Stream, crop_flip, draw_epoch
+
+
+def test_draws_depend_on_seed_and_epoch_alone() -> None:
+    first, again = draw_epoch(3, 7, 1000, 4, True), draw_epoch(3, 7, 1000, 4, True)
+    for name in ("order", "top", "left", "flip"):
+        assert torch.equal(getattr(first, name), getattr(again, name))
+        for other in (draw_epoch(4, 7, 1000, 4, True), draw_epoch(3, 8, 1000, 4, True)):
+            assert not torch.equal(getattr(first, name), getattr(other, name))
+    assert first.order.tolist() == np.random.default_rng((3, 7)).permutation(1000).tolist()
+
+
+def test_draws_are_a_permutation_and_uniform() -> None:
+    draws = draw_epoch(0, 0, 90_000, 4, True)
+    assert draws.order.sort().values.tolist() == list(range(90_000))
+    for offsets in (draws.top, draws.left):
+        counts = torch.bincount(offsets, minlength=9)
+        assert counts.shape == (9,)
+        assert (counts - 10_000).abs().max() < 500  # five standard deviations
+    assert abs(int(draws.flip.sum()) - 45_000) < 750
+    # Cells of (top, left, flip): independent of one another, and of the order.
+    cells = torch.bincount((draws.top * 9 + draws.left) * 2 + draws.flip, minlength=162)
+    assert (cells - 90_000 / 162).abs().max() < 130
+    assert abs(np.corrcoef(draws.order, draws.top)[0, 1]) < 0.02
+
+
+def test_no_augmentation_is_the_identity_and_keeps_the_order() -> None:
+    draws = draw_epoch(1, 2, 500, 0, False)
+    assert not draws.top.any()
+    assert not draws.left.any()
+    assert not draws.flip.any()
+    assert torch.equal(draws.order, draw_epoch(1, 2, 500, 4, True).order)
+    images = torch.randn(500, 3, 8, 8)
+    assert torch.equal(crop_flip(images, draws.top, draws.left, draws.flip, 0), images)
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size"), [(1000, 128), (128, 128), (50, 128), (1, 7), (129, 128), (6, 1)]
+)
+def test_batches_are_the_epochs_in_one_stream(count: int, batch_size: int) -> None:
+    epochs = -(-20 * batch_size // count)
+    draws = [draw_epoch(5, epoch, count, 4, True) for epoch in range(epochs)]
+    flat = [(draw, int(image)) for draw in draws for image in draw.order]
+    stream = Stream(count, batch_size, 5, 4, True)
+    for step in (*range(20), 3, 19, 0):  # any step, in any order
+        batch = stream.batch(step)
+        expected = flat[step * batch_size : (step + 1) * batch_size]
+        assert batch.indices.tolist() == [image for _, image in expected]
+        assert batch.top.tolist() == [int(draw.top[image]) for draw, image in expected]
+        assert batch.left.tolist() == [int(draw.left[image]) for draw, image in expected]
+        assert batch.flip.tolist() == [bool(draw.flip[image]) for draw, image in expected]
+
+
+def test_every_image_comes_equally_often() -> None:
+    stream = Stream(96, 40, 0, 4, True)
+    seen = torch.cat([stream.batch(step).indices for step in range(12)])  # 480 = 5 epochs of 96
+    assert torch.bincount(seen).tolist() == [5] * 96
+
+
+def test_each_epoch_is_drawn_once_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+
+    def count(seed: int, epoch: int, count: int, padding: int, flip: bool) -> augment.EpochDraws:
+        drawn.append(epoch)
+        return draw_epoch(seed, epoch, count, padding, flip)
+
+    monkeypatch.setattr(augment, "draw_epoch", count)
+    stream = Stream(1000, 128, 0, 4, True)
+    for step in range(39):
+        stream.batch(step)
+    assert drawn == [0, 1, 2, 3, 4]
+
+
+def test_nonsense_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 images in batches of 128"):
+        Stream(0, 128, 0, 4, True)
+    with pytest.raises(ValueError, match="batches of 0"):
+        Stream(100, 0, 0, 4, True)
+    with pytest.raises(ValueError, match="seed is -1"):
+        draw_epoch(-1, 0, 10, 4, True)
+
+
+def slow(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, padding: int) -> Tensor:
+    """crop_flip by torchvision's functions, one image at a time."""
+    done = []
+    for image, *draw in zip(images, top.tolist(), left.tolist(), flip.tolist(), strict=True):
+        padded = reference.pad(image, [padding], fill=0)
+        cut = reference.crop(padded, draw[0], draw[1], *image.shape[1:])
+        done.append(reference.horizontal_flip(cut) if draw[2] else cut)
+    return torch.stack(done)
+
+
+@pytest.mark.parametrize(
+    ("shape", "padding"), [((324, 3, 32, 32), 4), ((40, 3, 9, 14), 2), ((8, 1, 5, 4), 0)]
+)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_crop_flip_equals_torchvision(
+    shape: tuple[int, int, int, int], padding: int, memory_format: torch.memory_format
+) -> None:
+    images = torch.randn(shape).to(memory_format=memory_format)
+    # Every crop, mirrored and not, in turn.
+    number = torch.arange(shape[0])
+    side = 2 * padding + 1
+    top, left, flip = number // 2 // side % side, number // 2 % side, number % 2 == 1
+    found = crop_flip(images, top, left, flip, padding)
+    assert torch.equal(found, slow(images, top, left, flip, padding))
+    assert found.is_contiguous(memory_format=memory_format)
+
+
+def test_crop_flip_leaves_its_input_alone() -> None:
+    images = torch.randn(4, 3, 8, 8)
+    before = images.clone()
+    crop_flip(images, torch.zeros(4).long(), torch.zeros(4).long(), torch.ones(4).bool(), 2)
+    assert torch.equal(images, before)
