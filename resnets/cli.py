@@ -167,17 +167,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from resnets.classification.evaluate import evaluate as evaluate_weights
 
     protocols = arguments.protocol.split(",")
-    record = evaluate_weights(
-        arguments.weights, arguments.data, protocols, arguments.device, arguments.precision
-    )
+    record = evaluate_weights(arguments.weights, arguments.data, protocols, arguments.device, arguments.precision)
     lines = [
         f"{r['protocol']}: top-1 error {r['top1_error']:.2f} % ({r['top1_wrong']} of {r['images']}, "
         f"95 % interval {r['interval'][0]:.2f} to {r['interval'][1]:.2f}), top-5 error {r['top5_error']:.2f} %"
         for r in record["results"]
     ]
-    per_class = [
-        f"  {c['name']}: {c['wrong']} of {c['images']} wrong" for c in record["results"][0]["per_class"]
-    ]
+    per_class = [f"  {c['name']}: {c['wrong']} of {c['images']} wrong" for c in record["results"][0]["per_class"]]
     _print(arguments, record, "\n".join([*lines, *per_class]))
 
 
@@ -249,9 +245,7 @@ def parse(words: list[str]) -> argparse.Namespace:
 
 def parser() -> argparse.ArgumentParser:
     """All verbs and their arguments."""
-    top = Parser(
-        prog="resnets", description="Deep residual learning: train, test, study and use residual networks."
-    )
+    top = Parser(prog="resnets", description="Deep residual learning: train, test, study and use residual networks.")
     top.add_argument("--version", action="version", version=f"resnets {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
 
@@ -279,17 +273,13 @@ def parser() -> argparse.ArgumentParser:
     sub.set_defaults(run=data_fetch)
 
     sub = verb("train", train, "train a network by a recipe", where=True)
-    sub.add_argument(
-        "recipe", metavar="RECIPE", nargs="?", help="such as digits-resnet20, cifar10-resnet20-fast"
-    )
+    sub.add_argument("recipe", metavar="RECIPE", nargs="?", help="such as digits-resnet20, cifar10-resnet20-fast")
     sub.add_argument("assignments", metavar="field=value", nargs="*", help="fields of the recipe to change")
     sub.add_argument("--data", metavar="FOLDER", help="train on a folder of pictures, one sub-folder a class")
     sub.add_argument("--resume", metavar="DIR", help="go on with a stopped run")
     sub.add_argument("--out", metavar="DIR", help="default runs/RECIPE-seedN; an existing run is refused")
     sub.add_argument("--precision", choices=PRECISIONS)
-    sub.add_argument(
-        "--results", metavar="FILE", help="append the finished run's line to a results file (.jsonl)"
-    )
+    sub.add_argument("--results", metavar="FILE", help="append the finished run's line to a results file (.jsonl)")
 
     sub = verb("evaluate", evaluate, "test error of weights; several make an ensemble", where=True)
     sub.add_argument("weights", metavar="WEIGHTS", nargs="+")
@@ -310,9 +300,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("folder", metavar="RUN")
 
     sub = verb("reproduce", reproduce, "put a claim of the paper to the test", where=True)
-    sub.add_argument(
-        "what", choices=("degradation",), help="degradation: plain and residual nets, shallow and deep"
-    )
+    sub.add_argument("what", choices=("degradation",), help="degradation: plain and residual nets, shallow and deep")
     sub.add_argument("--out", metavar="DIR", default="runs/degradation")
     sub.add_argument("--seeds", metavar="A..B", default="0..1", help="paired seeds, such as 0..4 or 3")
     sub.add_argument("--check", action="store_true", help="exit with 1 unless the paper's claim shows")

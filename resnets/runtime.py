@@ -1,4 +1,4 @@
-"""Device, precision and the record of where a run took place. Nothing happens at import; torch is imported when needed."""
+"""Device, precision, and the record of where a run took place. Nothing happens at import, not even of torch."""
 
 import platform
 import subprocess
@@ -62,9 +62,7 @@ def cpu_flags() -> set[str]:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return set()
-    found = (
-        line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features"))
-    )
+    found = (line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features")))
     return set(next(found, []))
 
 

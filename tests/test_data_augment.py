@@ -43,9 +43,7 @@ def test_no_augmentation_is_the_identity_and_keeps_the_order() -> None:
     assert torch.equal(crop_flip(images, draws.top, draws.left, draws.flip, 0), images)
 
 
-@pytest.mark.parametrize(
-    ("count", "batch_size"), [(1000, 128), (128, 128), (50, 128), (1, 7), (129, 128), (6, 1)]
-)
+@pytest.mark.parametrize(("count", "batch_size"), [(1000, 128), (128, 128), (50, 128), (1, 7), (129, 128), (6, 1)])
 def test_batches_are_the_epochs_in_one_stream(count: int, batch_size: int) -> None:
     epochs = -(-20 * batch_size // count)
     draws = [draw_epoch(5, epoch, count, 4, True) for epoch in range(epochs)]
@@ -99,9 +97,7 @@ def slow(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, padding: int) 
     return torch.stack(done)
 
 
-@pytest.mark.parametrize(
-    ("shape", "padding"), [((324, 3, 32, 32), 4), ((40, 3, 9, 14), 2), ((8, 1, 5, 4), 0)]
-)
+@pytest.mark.parametrize(("shape", "padding"), [((324, 3, 32, 32), 4), ((40, 3, 9, 14), 2), ((8, 1, 5, 4), 0)])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_crop_flip_equals_torchvision(
     shape: tuple[int, int, int, int], padding: int, memory_format: torch.memory_format

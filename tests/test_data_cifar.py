@@ -13,6 +13,9 @@ from resnets.data.images import ImageSet
 from resnets.data.statistics import channel_mean_std, pixel_mean
 
 
+TEN = "airplane automobile bird cat deer dog frog horse ship truck"
+
+
 def records(count: int, label_bytes: int, classes: int, seed: int) -> np.ndarray:
     """Random records, uint8 (count, label bytes + 3072); coarse labels are beyond any class."""
     generator = np.random.default_rng(seed)
@@ -35,8 +38,7 @@ def check(images: ImageSet, index: int, record: np.ndarray, label_bytes: int) ->
     assert int(images.labels[index]) == record[label_bytes - 1]
     for channel, row, column in [(0, 0, 0), (0, 0, 31), (0, 31, 0), (1, 3, 7), (2, 31, 31)]:
         assert (
-            int(images.images[index, channel, row, column])
-            == record[label_bytes + 1024 * channel + 32 * row + column]
+            int(images.images[index, channel, row, column]) == record[label_bytes + 1024 * channel + 32 * row + column]
         )
 
 
@@ -66,9 +68,7 @@ def test_cifar100_takes_the_fine_labels(tmp_path: Path) -> None:
 
 
 def test_the_classes() -> None:
-    assert LAYOUTS["cifar10"].classes == tuple(
-        "airplane automobile bird cat deer dog frog horse ship truck".split()
-    )
+    assert LAYOUTS["cifar10"].classes == tuple(TEN.split())
     fine = LAYOUTS["cifar100"].classes
     assert len(set(fine)) == 100
     assert list(fine) == sorted(fine)
@@ -104,9 +104,7 @@ def test_a_label_out_of_range_is_refused(ten: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"data_batch_1\.bin: there is no such file.*resnets data fetch cifar10"
-    ):
+    with pytest.raises(ValueError, match=r"data_batch_1\.bin: there is no such file.*resnets data fetch cifar10"):
         cifar10("train", tmp_path)
     (tmp_path / "test_batch.bin").mkdir()
     (tmp_path / "data_batch_1.bin").touch()

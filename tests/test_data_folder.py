@@ -171,9 +171,7 @@ def test_what_is_not_a_folder_of_classes_is_refused(tmp_path: Path) -> None:
         folder(tmp_path, 8, "train")
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "readme.txt").touch()
-    with pytest.raises(
-        ValueError, match=r"b: no picture in it, allowed are files named \*\.avif .*\*\.webp$"
-    ):
+    with pytest.raises(ValueError, match=r"b: no picture in it, allowed are files named \*\.avif .*\*\.webp$"):
         folder(tmp_path, 8, "train")
     picture(tmp_path / "b" / "x.png")
     with pytest.raises(ValueError, match="size of the pictures is 0"):

@@ -3,6 +3,7 @@
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def noise(height: int, width: int, channels: int = 3) -> np.ndarray:
     return RANDOM.integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-def saved(path: Path, picture: Image.Image | np.ndarray, **options: object) -> Path:
+def saved(path: Path, picture: Image.Image | np.ndarray, **options: Any) -> Path:
     (Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture).save(path, **options)
     return path
 
@@ -34,9 +35,7 @@ def shown(path: Path, side: int) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 47), (301, 200), (20, 24), (8, 100), (224, 225)])
 @pytest.mark.parametrize(("resize", "crop"), [(32, 32), (41, 32), (40, 33), (16, 1)])
-def test_as_torchvision_scales_and_cuts(
-    tmp_path: Path, size: tuple[int, int], resize: int, crop: int
-) -> None:
+def test_as_torchvision_scales_and_cuts(tmp_path: Path, size: tuple[int, int], resize: int, crop: int) -> None:
     pixels = noise(*size)
     path = saved(tmp_path / "picture.png", pixels)
     steps = reference.Compose([reference.Resize(resize), reference.CenterCrop(crop), reference.PILToTensor()])

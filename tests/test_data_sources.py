@@ -19,9 +19,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def layout(folder: Path, *files: str) -> Path:
     folder.mkdir(parents=True)
     for file in files:
-        (folder / file).write_bytes(
-            bytes(LAYOUTS["cifar10" if "batch" in file else "cifar100"].sizes()[file])
-        )
+        (folder / file).write_bytes(bytes(LAYOUTS["cifar10" if "batch" in file else "cifar100"].sizes()[file]))
     return folder
 
 
@@ -49,9 +47,7 @@ def test_cifar_by_name_and_by_path(home: Path, tmp_path: Path) -> None:
 
 def test_cifar_that_is_not_there_says_what_to_type(home: Path) -> None:
     for name in ("cifar10", "cifar100"):
-        with pytest.raises(
-            ValueError, match=f"{home}.*there is no such file.*type: resnets data fetch {name}$"
-        ):
+        with pytest.raises(ValueError, match=f"{home}.*there is no such file.*type: resnets data fetch {name}$"):
             open_data(name, "train")
 
 

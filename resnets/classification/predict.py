@@ -57,9 +57,7 @@ def save_drawn(prediction: dict[str, Any], folder: Path) -> Path:
     for i, entry in enumerate(classes):
         top = picture.height + line // 2 + i * line
         draw.rectangle((0, top, canvas.width * entry["probability"], top + line - 3), fill="#cfe3f5")
-        draw.text(
-            (6, top), f"{100 * entry['probability']:5.1f} %  {entry['name']}", fill="#222222", font=font
-        )
+        draw.text((6, top), f"{100 * entry['probability']:5.1f} %  {entry['name']}", fill="#222222", font=font)
     path = folder / f"{source.stem}.png"
     canvas.save(path)
     return path

@@ -133,10 +133,7 @@ CIFAR_NETS = [name for name in ROWS if name.startswith("cifar_")]
 
 RECIPES: dict[str, Callable[[], ClassificationRecipe]] = {
     **{f"cifar10-{net.removeprefix('cifar_')}": partial(cifar, net) for net in CIFAR_NETS},
-    **{
-        f"cifar10-{net.removeprefix('cifar_')}-45k": lambda net=net: held_out(cifar(net))
-        for net in CIFAR_NETS
-    },
+    **{f"cifar10-{net.removeprefix('cifar_')}-45k": lambda net=net: held_out(cifar(net)) for net in CIFAR_NETS},
     "cifar10-resnet20-fast": cifar10_resnet20_fast,
     **{f"digits-{net.removeprefix('cifar_')}": partial(digits, net) for net in CIFAR_NETS},
 }

@@ -58,9 +58,7 @@ def new_run(recipe: ClassificationRecipe, folder: Path, device: str = "auto") ->
     where = resolve_device(device)
     precision = resolve_precision(recipe.precision, where)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(
-            f"{folder} exists; `resnets train --resume {folder}` goes on with it, --out names another"
-        )
+        raise ValueError(f"{folder} exists; `resnets train --resume {folder}` goes on with it, --out names another")
     record = {
         "command": shlex.join(["resnets", *sys.argv[1:]]),
         "device": where.type,
@@ -145,7 +143,9 @@ def _leave(run: Run, task: Classification, outcome: Outcome) -> None:
     }
     write_json(run.folder / "evaluation.json", evaluation)
     state = {name: tensor.cpu().contiguous() for name, tensor in task.model.state_dict().items()}
-    provenance = f"trained by resnets {run.record['sessions'][-1]['resnets']} on {run.recipe.data}, {provenance_of(counts)}"
+    provenance = (
+        f"trained by resnets {run.record['sessions'][-1]['resnets']} on {run.recipe.data}, {provenance_of(counts)}"
+    )
     weights = Weights(
         state=state,
         model=run.recipe.model,

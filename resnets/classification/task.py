@@ -62,9 +62,7 @@ def load_data(recipe: ClassificationRecipe, device: torch.device) -> Data:
 class Classification:
     """One recipe on one device: the four things the loop is handed, and what they share."""
 
-    def __init__(
-        self, recipe: ClassificationRecipe, data: Data, device: torch.device, precision: str
-    ) -> None:
+    def __init__(self, recipe: ClassificationRecipe, data: Data, device: torch.device, precision: str) -> None:
         self.recipe, self.data, self.device, self.precision = recipe, data, device, precision
         self.normalise = data.preprocessing.normaliser(device)
         torch.manual_seed(recipe.seed)

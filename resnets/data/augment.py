@@ -68,9 +68,7 @@ class Stream:
 
     def __init__(self, count: int, batch_size: int, seed: int, padding: int, flip: bool) -> None:
         if count < 1 or batch_size < 1:
-            raise ValueError(
-                f"a stream of {count} images in batches of {batch_size}: allowed are 1 or more of each"
-            )
+            raise ValueError(f"a stream of {count} images in batches of {batch_size}: allowed are 1 or more of each")
         self.count, self.batch_size = count, batch_size
         self._seed, self._padding, self._flip = seed, padding, flip
         self._draws: dict[int, EpochDraws] = {}

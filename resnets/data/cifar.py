@@ -23,22 +23,16 @@ class Layout:
     """How one of the two sets lies in its folder."""
 
     folder: str
-    train: tuple[str, ...]
-    test: tuple[str, ...]
-    images: int
-    """Images in each file of `train`; files of `test` hold 10,000."""
+    train: dict[str, int]
+    """File name -> images in it."""
+    test: dict[str, int]
     label_bytes: int
     """The last of which is the label that is used."""
     classes: tuple[str, ...]
 
     def sizes(self) -> dict[str, int]:
-        """File name -> bytes."""
-        record = self.label_bytes + _PIXELS
-        return {
-            name: record * count
-            for names, count in ((self.train, self.images), (self.test, 10_000))
-            for name in names
-        }
+        """File name -> bytes, of all files."""
+        return {file: (self.label_bytes + _PIXELS) * count for file, count in (self.train | self.test).items()}
 
 
 _CIFAR100 = """
@@ -55,17 +49,15 @@ _CIFAR100 = """
 LAYOUTS = {
     "cifar10": Layout(
         folder="cifar-10-batches-bin",
-        train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
-        test=("test_batch.bin",),
-        images=10_000,
+        train={f"data_batch_{number}.bin": 10_000 for number in range(1, 6)},
+        test={"test_batch.bin": 10_000},
         label_bytes=1,
         classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     ),
     "cifar100": Layout(
         folder="cifar-100-binary",
-        train=("train.bin",),
-        test=("test.bin",),
-        images=50_000,
+        train={"train.bin": 50_000},
+        test={"test.bin": 10_000},
         label_bytes=2,
         classes=tuple(_CIFAR100.split()),
     ),

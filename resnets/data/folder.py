@@ -89,9 +89,7 @@ def _pictures(folder: Path, classes: list[str], log: Log) -> list[list[Path]]:
     for name in classes:
         files, others = _walk(found[name]) if name in found else ([], 0)
         if name in found and not files:
-            raise ValueError(
-                f"{found[name]}: no picture in it, allowed are files named *{' *'.join(_SUFFIXES)}"
-            )
+            raise ValueError(f"{found[name]}: no picture in it, allowed are files named *{' *'.join(_SUFFIXES)}")
         pictures.append(files)
         ignored += others
     if ignored:

@@ -34,9 +34,7 @@ def data_home() -> Path:
     return caches / "resnets"
 
 
-def open_data(
-    name_or_path: str | Path, split: Literal["train", "test"], size: int = _SIDE, log: Log = say
-) -> ImageSet:
+def open_data(name_or_path: str | Path, split: Literal["train", "test"], size: int = _SIDE, log: Log = say) -> ImageSet:
     """The images of `split`, uint8 (N, 3, size, size): `digits`, `cifar10`, `cifar100`, or a path.
 
     A path is a folder of CIFAR's binary files (or one that holds such a folder), or a folder of pictures as

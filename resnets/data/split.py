@@ -11,9 +11,7 @@ _PURPOSE = 0x56414C49
 """Seeds the generator beside the user's seed: "VALI" in ASCII, a number that no epoch reaches."""
 
 
-def hold_out(
-    count_total: int, count_held: int, seed: int
-) -> tuple[Int64[Tensor, "train"], Int64[Tensor, "held"], str]:
+def hold_out(count_total: int, count_held: int, seed: int) -> tuple[Int64[Tensor, "train"], Int64[Tensor, "held"], str]:
     """Split 0..count_total-1 at random: (training indices, held-out indices, hash), both sorted, int64.
 
     He et al. 2015a, section 4.2, hold out 5,000 of CIFAR-10's 50,000 training images and do not say which;

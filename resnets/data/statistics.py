@@ -40,9 +40,7 @@ def channel_mean_std(images: UInt8[Tensor, "N C H W"]) -> tuple[list[float], lis
     """The mean and the (population) standard deviation of each channel, `[C]` each, in [0, 1]."""
     count = images.numel() // images.shape[1]
     means, stds = [], []
-    for total, square in zip(
-        _sum(images, (0, 2, 3)).tolist(), _sum(images, (0, 2, 3), 2).tolist(), strict=True
-    ):
+    for total, square in zip(_sum(images, (0, 2, 3)).tolist(), _sum(images, (0, 2, 3), 2).tolist(), strict=True):
         means.append(total / (255 * count))
         # Python's integers do not overflow, and nothing is lost where the mean is large beside the deviation.
         stds.append(math.sqrt((count * square - total * total) / (255 * count) ** 2))
@@ -59,9 +57,7 @@ def statistics(
     ValueError where the set is empty or `kind` is not known.
     """
     if kind not in ("pixel_mean", "channel_mean_std"):
-        raise ValueError(
-            f"statistics: {kind!r} is not known, allowed are 'pixel_mean' and 'channel_mean_std'"
-        )
+        raise ValueError(f"statistics: {kind!r} is not known, allowed are 'pixel_mean' and 'channel_mean_std'")
     if not len(image_set):
         raise ValueError(f"statistics: {image_set.name} has no images")
     path = cache / f"{kind}-{image_set.fingerprint}.json" if cache else None

@@ -156,8 +156,7 @@ def stage(
     """`blocks` blocks on maps of one size; the first changes the shape, the others keep it."""
     first = block(in_channels, width, out_channels, stride, shortcut(in_channels, out_channels, stride))
     others = (
-        block(out_channels, width, out_channels, 1, shortcut(out_channels, out_channels, 1))
-        for _ in range(blocks - 1)
+        block(out_channels, width, out_channels, 1, shortcut(out_channels, out_channels, 1)) for _ in range(blocks - 1)
     )
     return nn.Sequential(first, *others)
 

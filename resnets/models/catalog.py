@@ -66,9 +66,7 @@ def _imagenet_rows() -> dict[str, Row]:
 
 
 def _cifar_row(family: str, depth: int, source: str = f"{PAPER}, section 4.2") -> Row:
-    return Row(
-        cifar_resnet, depth, {"shortcut": FAMILIES[family]}, input_size=32, num_classes=10, source=source
-    )
+    return Row(cifar_resnet, depth, {"shortcut": FAMILIES[family]}, input_size=32, num_classes=10, source=source)
 
 
 def _cifar_rows() -> dict[str, Row]:

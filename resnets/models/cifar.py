@@ -39,9 +39,7 @@ class CifarResNet(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
-def cifar_resnet(
-    depth: int, *, num_classes: int = 10, shortcut: str | None = "A", zeros: str = "end"
-) -> CifarResNet:
+def cifar_resnet(depth: int, *, num_classes: int = 10, shortcut: str | None = "A", zeros: str = "end") -> CifarResNet:
     """The network of `depth` = 6n+2 layers, plain with `shortcut=None`. ValueError for any other depth."""
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth is {depth}, allowed are 6n+2: 8, 14, 20, 26, 32 ...")

@@ -62,9 +62,7 @@ def describe_record(name: str, with_layers: bool = False) -> dict[str, Any]:
         ],
     }
     if with_layers:
-        record["layer_table"] = [
-            {**asdict(layer), "output_size": list(layer.output_size)} for layer in whole.layers
-        ]
+        record["layer_table"] = [{**asdict(layer), "output_size": list(layer.output_size)} for layer in whole.layers]
     return record
 
 

@@ -49,9 +49,7 @@ def create_model(
     model = build(name, classes, **combined)
     state, preprocessing = loaded.state, loaded.preprocessing
     if classes != loaded.num_classes:
-        log.warning(
-            f"{name}: the classifier is new: {classes} classes, the weights have {loaded.num_classes}"
-        )
+        log.warning(f"{name}: the classifier is new: {classes} classes, the weights have {loaded.num_classes}")
         head = f"{_classifier(model)}."
         new = {key: value for key, value in model.state_dict().items() if key.startswith(head)}
         state = {**state, **new}
@@ -71,9 +69,7 @@ def load(weights: str | Path | Weights) -> nn.Module:
     return create_model(loaded.model, weights=loaded).eval()
 
 
-def _with_facts(
-    model: nn.Module, name: str, changes: dict[str, Any], preprocessing: Preprocessing | None
-) -> nn.Module:
+def _with_facts(model: nn.Module, name: str, changes: dict[str, Any], preprocessing: Preprocessing | None) -> nn.Module:
     usual = arguments(name)
     facts = cast(Any, model)  # nn.Module declares its attributes to be tensors and modules
     facts.spec_name = name
@@ -103,9 +99,7 @@ def _find(name: str, weights: str | Path | Weights) -> Weights:
     if weights == "package":
         shipped = shipped_weights()
         if name not in shipped:
-            raise ValueError(
-                f"the package ships no weights of {name}; it ships {', '.join(shipped) or 'none'}"
-            )
+            raise ValueError(f"the package ships no weights of {name}; it ships {', '.join(shipped) or 'none'}")
         return read_weights(shipped[name])
     return read_weights(weights)
 

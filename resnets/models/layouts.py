@@ -53,9 +53,7 @@ def _akamaster(state: State) -> Weights | None:
         model=f"cifar_resnet{depth}",
         changes={"zeros": "both"},
         num_classes=num_classes,
-        preprocessing=Preprocessing(
-            crop=32, resize=32, mean=IMAGENET_MEAN, std=IMAGENET_STD, classes=classes
-        ),
+        preprocessing=Preprocessing(crop=32, resize=32, mean=IMAGENET_MEAN, std=IMAGENET_STD, classes=classes),
         recipe=None,
         licence="BSD-2-Clause, Copyright (c) 2018, Yerlan Idelbayev",
         provenance="github.com/akamaster/pytorch_resnet_cifar10",
@@ -75,11 +73,7 @@ TORCHVISION = {
 def _torchvision(state: State) -> Weights | None:
     """github.com/pytorch/vision: ResNet-18 to -152, the stride of a bottleneck in its 3x3."""
     stem = _shape(state, "conv1.weight") == (64, 3, 7, 7)
-    if (
-        not stem
-        or _shape(state, "layer1.0.conv2.weight") != (64, 64, 3, 3)
-        or len(_shape(state, "fc.weight")) != 2
-    ):
+    if not stem or _shape(state, "layer1.0.conv2.weight") != (64, 64, 3, 3) or len(_shape(state, "fc.weight")) != 2:
         return None
     bottleneck = "layer1.0.conv3.weight" in state
     blocks = tuple(_blocks(state, f"layer{i}") for i in range(1, 5))

@@ -56,9 +56,7 @@ def outline(model: nn.Module, input_size: int) -> Outline:
         block = next((prefix for prefix in _prefixes(row.name) if prefix in shortcuts), row.name)
         groups.setdefault(block, []).append(row)
     by_stage: dict[str, list[Block]] = {}
-    waiting: list[
-        Block
-    ] = []  # the max pooling belongs to the stage that follows it, as in the paper's Table 1
+    waiting: list[Block] = []  # the max pooling belongs to the stage that follows it, as in the paper's Table 1
     for name, rows in groups.items():
         module = shortcuts.get(name)
         block = _block(name, rows, getattr(module, "downsample", None) if module is not None else None)

@@ -100,9 +100,7 @@ def _file_of(source: str | Path) -> Path:
         return shipped[str(source)]
     has = f"it ships those of {', '.join(shipped)}" if shipped else "it ships none"
     if str(source) in list_models():
-        raise ValueError(
-            f"{source}: the package ships no weights of this network ({has}); allowed is {ALLOWED}"
-        )
+        raise ValueError(f"{source}: the package ships no weights of this network ({has}); allowed is {ALLOWED}")
     raise ValueError(f"{source}: no such file or folder; allowed is {ALLOWED} ({has})")
 
 
@@ -243,9 +241,7 @@ def check_fit(weights: Weights, where: str | Path) -> None:
 
 def _kind(tensor: Tensor) -> str:
     """Shape and kind of number in words: where they are equal, one tensor can be copied into the other."""
-    number = (
-        "" if tensor.is_floating_point() else " of integers" if not tensor.is_complex() else " of complex"
-    )
+    number = "" if tensor.is_floating_point() else " of integers" if not tensor.is_complex() else " of complex"
     stored = "" if tensor.layout == torch.strided else f" in {tensor.layout}"
     return f"{tuple(tensor.shape)}{number}{stored}"
 

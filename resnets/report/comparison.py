@@ -48,7 +48,7 @@ def where_they_part(rows_a: Sequence[Row], rows_b: Sequence[Row]) -> int | None:
     Speed and time are not looked at, nor are events; two losses that are not numbers count as equal.
     """
     losses_a, losses_b = _losses(rows_a), _losses(rows_b)
-    common = sorted(losses_a.keys() | losses_b.keys())
+    common = sorted(losses_a.keys() & losses_b.keys())
     return next((step for step in common if not _same(losses_a[step], losses_b[step])), None)
 
 

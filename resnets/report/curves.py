@@ -44,9 +44,7 @@ class Curve:
         for field in ("train_error", "test_error", "validation_error"):
             length = len(getattr(self, field))
             if length != len(self.steps) and (field != "validation_error" or length):
-                raise ValueError(
-                    f"curve {self.name!r}: {field} has {length} values for {len(self.steps)} steps"
-                )
+                raise ValueError(f"curve {self.name!r}: {field} has {length} values for {len(self.steps)} steps")
 
 
 @styled
@@ -230,16 +228,12 @@ def learning_rate(
     closes. `width` is in inches.
     """
     longest = int(12.5 * width)  # letters that fit
-    below = [
-        f"{n}   step {step:,}: {drawable(text, longest)}" for n, (step, text) in enumerate(events, 1) if texts
-    ]
+    below = [f"{n}   step {step:,}: {drawable(text, longest)}" for n, (step, text) in enumerate(events, 1) if texts]
     figure = new_figure(width, (2.1 if width > 5 else 2.4) + 0.17 * len(below))
     axes = figure.add_subplot()
     x, y = finite_points(steps, rates)
     if len(x):
-        axes.step(
-            np.append(0.0, x), np.append(y[0], y), where="pre", color=COLOURS[0], linewidth=1.8, gid="rate"
-        )
+        axes.step(np.append(0.0, x), np.append(y[0], y), where="pre", color=COLOURS[0], linewidth=1.8, gid="rate")
     else:
         say_empty(axes, "nothing recorded yet")
     last = until or max([1, *steps, *(step for step, _ in events)])

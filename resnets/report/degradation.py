@@ -102,9 +102,7 @@ def _depth_legend(depths: Sequence[int], several_seeds: bool, averaged: int) -> 
         Line2D([], [], color=COLOURS[index % len(COLOURS)], linewidth=2.4, label=f"{depth} layers")
         for index, depth in enumerate(depths)
     ]
-    entries.append(
-        Line2D([], [], color=MUTED, linewidth=1.3, linestyle=(0, (4, 1.6)), label=training_label(averaged))
-    )
+    entries.append(Line2D([], [], color=MUTED, linewidth=1.3, linestyle=(0, (4, 1.6)), label=training_label(averaged)))
     entries.append(Line2D([], [], color=MUTED, linewidth=2.4, label="test"))
     if several_seeds:
         entries.append(Line2D([], [], color=MUTED, linewidth=0.6, alpha=0.6, label="one seed"))

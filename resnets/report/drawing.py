@@ -226,15 +226,11 @@ def _panel(axes: Axes, whole: Outline, stage: int, x: float, y: float, width: fl
 def _box(axes: Axes, middle: float, y: float, text: str, colour: str, plain: bool) -> None:
     fill = "white" if plain else _mixed(colour, 0.38)
     left = middle - BOX_WIDTH / 2
-    _rounded(
-        axes, left, y, BOX_WIDTH, BOX_HEIGHT, 0.04, facecolor=fill, edgecolor=colour, linewidth=0.7, zorder=3
-    )
+    _rounded(axes, left, y, BOX_WIDTH, BOX_HEIGHT, 0.04, facecolor=fill, edgecolor=colour, linewidth=0.7, zorder=3)
     axes.text(middle, y + BOX_HEIGHT / 2, text, fontsize=7.5, ha="center", va="center_baseline", zorder=4)
 
 
-def _shortcut(
-    axes: Axes, cell: Cell, middle: float, top: float, end: tuple[float, float]
-) -> tuple[float, float]:
+def _shortcut(axes: Axes, cell: Cell, middle: float, top: float, end: tuple[float, float]) -> tuple[float, float]:
     """The arrow around a block, and the addition where it ends; returns the point below the addition."""
     assert cell.block is not None
     colour = STAGE_COLOURS[cell.stage % len(STAGE_COLOURS)]
@@ -265,9 +261,7 @@ def _shortcut(
     return middle, below + PLUS
 
 
-def _rounded(
-    axes: Axes, x: float, y: float, width: float, height: float, radius: float, **look: object
-) -> None:
+def _rounded(axes: Axes, x: float, y: float, width: float, height: float, radius: float, **look: object) -> None:
     style = f"round,pad=0,rounding_size={radius}"
     axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=style, **look))
 

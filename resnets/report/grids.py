@@ -12,9 +12,7 @@ from matplotlib.figure import Figure
 
 from resnets.report.style import CELL, INK, MUTED, RULE, class_label, drawable, new_figure, say_empty, styled
 
-_MISTAKES = LinearSegmentedColormap.from_list(
-    "mistakes", ["#ffffff", "#fbd9bd", "#e8833a", "#b34700", "#6b2800"]
-)
+_MISTAKES = LinearSegmentedColormap.from_list("mistakes", ["#ffffff", "#fbd9bd", "#e8833a", "#b34700", "#6b2800"])
 _COUNTED = 20  # up to this many classes a cell has room for its count
 _NAMED = 40  # up to this many, the axes have room for every name
 _SMALL = 128  # pixels: a smaller picture is enlarged, and its pixels are kept square
@@ -32,9 +30,7 @@ def confusion(matrix: Any, classes: Sequence[str], width: float = 7.0) -> Figure
     counts = np.asarray(matrix)
     size = len(classes)
     if not size or counts.shape != (size, size):
-        raise ValueError(
-            f"confusion: the matrix has shape {counts.shape}, {size} classes ask for ({size}, {size})"
-        )
+        raise ValueError(f"confusion: the matrix has shape {counts.shape}, {size} classes ask for ({size}, {size})")
     labels = [class_label(name, index, 18 if width > 5 else 11) for index, name in enumerate(classes)]
     side = min(width - (1.6 if size <= _NAMED else 1.2), 0.9 * size)
     figure = new_figure(side + 1.4, side + (1.1 if size <= _COUNTED else 0.7))
@@ -68,9 +64,7 @@ def _name_classes(axes: Axes, labels: Sequence[str], cell: float) -> None:
         for tick in (*axes.get_xticklabels(), *axes.get_yticklabels()):
             tick.set_parse_math(False)
     else:
-        step = next(
-            step for step in (10, 20, 50, 100, 200, 500, 1000, size) if size / step <= 12 or step == size
-        )
+        step = next(step for step in (10, 20, 50, 100, 200, 500, 1000, size) if size / step <= 12 or step == size)
         axes.set_xticks(range(0, size, step))
         axes.set_yticks(range(0, size, step))
     axes.tick_params(length=0)
@@ -122,7 +116,5 @@ def mistakes(images: Any, captions: Sequence[str], width: float = 7.6) -> Figure
         kept = "nearest" if max(picture.shape[1:]) < _SMALL else "antialiased"
         panel.imshow(picture.transpose(1, 2, 0), interpolation=kept)
         lines = textwrap.wrap(drawable(caption, 60), width=max(10, int(13.5 * cell)))
-        panel.text(
-            0.5, -0.04, "\n".join(lines[:3]), transform=panel.transAxes, va="top", ha="center", fontsize=7.5
-        )
+        panel.text(0.5, -0.04, "\n".join(lines[:3]), transform=panel.transAxes, va="top", ha="center", fontsize=7.5)
     return figure

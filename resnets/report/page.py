@@ -99,8 +99,7 @@ def _figures(run: RunReport, texts: bool) -> dict[str, Callable[[float], Figure]
         figures["confusion"] = lambda width: confusion(evaluation["confusion"], names, width=min(width, 6.6))
     if wrong := list(evaluation.get("mistakes") or [])[:_PICTURES]:
         captions = [
-            f"{one['true']} taken for {one['predicted']}, {words.percent(100 * one['probability'], 0)}"
-            for one in wrong
+            f"{one['true']} taken for {one['predicted']}, {words.percent(100 * one['probability'], 0)}" for one in wrong
         ]
         figures["mistakes"] = lambda width: mistakes([one["image"] for one in wrong], captions, width)
     return figures

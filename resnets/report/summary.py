@@ -54,9 +54,7 @@ def curve(run: RunReport) -> Curve:
     """The errors of the journal as the figures want them."""
     rows = measured(run)
     steps = [int(row["step"]) for row in rows]
-    train, test, validation = (
-        [row.get(f"{kind}_error") for row in rows] for kind in ("train", "test", "validation")
-    )
+    train, test, validation = ([row.get(f"{kind}_error") for row in rows] for kind in ("train", "test", "validation"))
     return Curve(run.title, steps, train, test, run.published, validation)
 
 
@@ -76,9 +74,7 @@ def status(run: RunReport) -> tuple[str, str]:
 
 def last(rows: Sequence[Row], field: str) -> tuple[int, float] | None:
     """The last row that has a finite number in `field`: its step and that number."""
-    return next(
-        ((int(row["step"]), row[field]) for row in reversed(rows) if words.is_number(row.get(field))), None
-    )
+    return next(((int(row["step"]), row[field]) for row in reversed(rows) if words.is_number(row.get(field))), None)
 
 
 def best(rows: Sequence[Row], field: str) -> tuple[int, float] | None:
@@ -108,9 +104,7 @@ def headlines(run: RunReport) -> list[tuple[str, str, str]]:
     if run.published is not None:
         lines.append(("Test error in the paper", words.percent(run.published), _against_paper(run)))
     if found := last(rows, "train_error"):
-        lines.append(
-            ("Training error", words.percent(found[1]), f"at step {found[0]:,}, on augmented mini-batches")
-        )
+        lines.append(("Training error", words.percent(found[1]), f"at step {found[0]:,}, on augmented mini-batches"))
     if (found := last(rows, "validation_error")) and (least := best(rows, "validation_error")):
         remark = f"at step {found[0]:,}; the least was {words.percent(least[1])} at step {least[0]:,}"
         lines.append(("Validation error", words.percent(found[1]), remark))

@@ -52,9 +52,7 @@ def train(
     """
     optimizer = sgd(model, recipe)
     state = newest(folder / "checkpoints")
-    if (
-        state is None
-    ):  # saved at once, so that a folder that cannot be written is known before any work is done
+    if state is None:  # saved at once, so that a folder that cannot be written is known before any work is done
         state = State.beginning(recipe)
         save(folder / "checkpoints", state)
     if changed := changed_fields(recipe.to_dict(), state.recipe):

@@ -58,11 +58,7 @@ class Recipe:
         counts = ("iterations", "batch_size", "log_every", "evaluate_every", "checkpoint_every")
         found = [f"{f} is {getattr(self, f)}, allowed is 1 or more" for f in counts if getattr(self, f) < 1]
         not_negative = ("lr", "weight_decay", "momentum", "warmup_error", "seed")
-        found += [
-            f"{f} is {getattr(self, f)}, allowed is 0 or more"
-            for f in not_negative
-            if not getattr(self, f) >= 0
-        ]
+        found += [f"{f} is {getattr(self, f)}, allowed is 0 or more" for f in not_negative if not getattr(self, f) >= 0]
         if not 0 <= self.rise <= 1:
             found.append(f"rise is {self.rise}, allowed is 0 to 1")
         if self.nesterov and self.momentum == 0:

@@ -26,7 +26,7 @@ class Window:
             self.sums[name] = self.sums[name].to(value.device) + value if name in self.sums else value
 
     def close(self, done: int) -> dict[str, float]:
-        """The means since the last log line, after which a new window begins. Raises `Diverged` unless all are finite."""
+        """The means since the last log line; a new window begins. Raises `Diverged` unless all are finite."""
         means = {name: float(total) / (done - self.since) for name, total in self.sums.items()}
         self._refuse(done, [name for name, mean in means.items() if not math.isfinite(mean)])
         self.sums, self.since = {}, done
@@ -35,9 +35,7 @@ class Window:
     def refuse_nonfinite(self, done: int, model: nn.Module) -> None:
         """Raises `Diverged` unless all sums and all weights are finite: nothing else may become a checkpoint."""
         self._refuse(done, [name for name, total in self.sums.items() if not math.isfinite(float(total))])
-        self._refuse(
-            done, [name for name, t in model.state_dict().items() if not bool(torch.isfinite(t).all())]
-        )
+        self._refuse(done, [name for name, t in model.state_dict().items() if not bool(torch.isfinite(t).all())])
 
     def _refuse(self, done: int, names: list[str]) -> None:
         if names:

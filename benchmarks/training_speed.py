@@ -1,0 +1,167 @@
+"""Training speed of a CIFAR net at batch 128, data and augmentation included: this package beside a plain loop.
+
+    python benchmarks/training_speed.py [--model cifar_resnet20] [--rounds 6] [--results results/bench/training.jsonl]
+
+About three minutes on two cores. Both sides train the same network on the same images in one process, in turn:
+
+  plain   eager PyTorch as anybody would write it: float32, NCHW, DataLoader with torchvision's crop and flip an image
+  same    the plain loop on this package's batches: what precision and memory format alone bring
+  ours    what `resnets train` runs: uint8 on the device, augmented by the batch, bf16 where there is, channels-last
+
+Prints a table and ends in one line of JSON. The images are random: speed does not depend on them.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from resnets.classification.recipes import cifar
+from resnets.classification.record import append_result
+from resnets.classification.task import Classification, Data
+from resnets.data.images import ImageSet
+from resnets.models.factory import create_model
+from resnets.preprocessing import Preprocessing
+from resnets.runtime import environment, resolve_device, resolve_precision
+from resnets.training.optimiser import sgd
+
+BATCH, MEAN, STD = 128, [0.491, 0.482, 0.447], [0.247, 0.243, 0.262]
+Step = Callable[[], None]
+
+
+class Pictures(Dataset[tuple[Tensor, Tensor]]):
+    """What the plain loop reads: one image at a time through torchvision's transforms."""
+
+    def __init__(self, images: ImageSet) -> None:
+        self.images = images
+        self.transform = v2.Compose(
+            [
+                v2.RandomCrop(32, padding=4),
+                v2.RandomHorizontalFlip(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize(MEAN, STD),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.transform(self.images.images[index]), self.images.labels[index]
+
+
+def plain(model_name: str, batches: Iterator[tuple[Tensor, Tensor]], device: torch.device) -> Step:
+    """One iteration of the plain loop."""
+    model = create_model(model_name).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+
+    def step() -> None:
+        images, labels = (t.to(device) for t in next(batches))
+        loss = F.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def ours(task: Classification) -> Step:
+    """One iteration as `training.loop` does it."""
+    optimizer, batches = sgd(task.model, task.recipe), task.batches(0)
+
+    def step() -> None:
+        scalars = task.losses(next(batches))
+        optimizer.zero_grad(set_to_none=True)
+        scalars["loss"].backward()
+        optimizer.step()
+
+    return step
+
+
+def endless(images: ImageSet) -> Iterator[tuple[Tensor, Tensor]]:
+    """The DataLoader, epoch after epoch."""
+    while True:
+        yield from DataLoader(Pictures(images), BATCH, shuffle=True, drop_last=True)
+
+
+def measure(step: Step, iterations: int, device: torch.device) -> float:
+    """Images a second over `iterations`."""
+    began = time.perf_counter()
+    for _ in range(iterations):
+        step()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return iterations * BATCH / (time.perf_counter() - began)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--model", default="cifar_resnet20")
+    arguments.add_argument("--rounds", type=int, default=6)
+    arguments.add_argument("--iterations", type=int, default=25, help="of each side in each round")
+    arguments.add_argument("--compile", action="store_true", help="ours through torch.compile")
+    arguments.add_argument("--results", type=Path)
+    given = arguments.parse_args()
+
+    device = resolve_device("auto")
+    precision = resolve_precision("auto", device)
+    images = ImageSet(
+        "random",
+        torch.randint(0, 256, (10_000, 3, 32, 32), dtype=torch.uint8),
+        torch.randint(0, 10, (10_000,)),
+        tuple("0123456789"),
+    )
+    data = Data(
+        images.to(device), images, None, Preprocessing(crop=32, resize=32, mean=MEAN, std=STD, classes=images.classes), {}
+    )
+    recipe = replace(cifar(given.model), lr=0.01, warmup_lr=None, compile=given.compile)
+    same = Classification(replace(recipe, channels_last=False), data, device, "fp32")
+    sides = {
+        "plain": plain(given.model, endless(images), device),
+        "same": plain(given.model, same.batches(0), device),
+        "ours": ours(Classification(recipe, data, device, precision)),
+    }
+    for step in sides.values():
+        measure(step, 5, device)
+    speeds: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(given.rounds):
+        for name, step in sides.items():
+            speeds[name].append(measure(step, given.iterations, device))
+
+    medians = {name: statistics.median(values) for name, values in speeds.items()}
+    print(f"{given.model}, batch {BATCH}, {precision}{', compiled' if given.compile else ''}")
+    for name, values in speeds.items():
+        print(f"  {name:6} {medians[name]:9.0f} images/s   ({min(values):.0f} to {max(values):.0f})")
+    ratios = [a / b for a, b in zip(speeds["ours"], speeds["plain"], strict=True)]
+    line = {
+        "what": f"training {given.model}, batch {BATCH}, data and augmentation included",
+        "plain_images_per_second": round(medians["plain"]),
+        "same_batches_images_per_second": round(medians["same"]),
+        "ours_images_per_second": round(medians["ours"]),
+        "ratio": round(statistics.median(ratios), 2),
+        "ratio_same_batches": round(
+            statistics.median(a / b for a, b in zip(speeds["ours"], speeds["same"], strict=True)), 2
+        ),
+        "precision": precision,
+        "compiled": given.compile,
+        "rounds": given.rounds,
+        **environment(device),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    if given.results:
+        append_result(given.results, line)
+    print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    main()
