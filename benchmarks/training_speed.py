@@ -122,7 +122,11 @@ def main() -> None:
         tuple("0123456789"),
     )
     data = Data(
-        images.to(device), images, None, Preprocessing(crop=32, resize=32, mean=MEAN, std=STD, classes=images.classes), {}
+        images.to(device),
+        images,
+        None,
+        Preprocessing(crop=32, resize=32, mean=MEAN, std=STD, classes=images.classes),
+        {},
     )
     recipe = replace(cifar(given.model), lr=0.01, warmup_lr=None, compile=given.compile)
     same = Classification(replace(recipe, channels_last=False), data, device, "fp32")

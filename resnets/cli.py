@@ -130,8 +130,8 @@ def data_fetch(arguments: argparse.Namespace) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    from resnets.classification.record import append_result, result_of
     from resnets.classification.recipes import folder, recipe
+    from resnets.classification.record import append_result, result_of
     from resnets.classification.report import report_run
     from resnets.classification.run import carry_out, new_run, open_run, resume
     from resnets.paper.published import test_error

@@ -117,3 +117,11 @@ def test_crop_flip_leaves_its_input_alone() -> None:
     before = images.clone()
     crop_flip(images, torch.zeros(4).long(), torch.zeros(4).long(), torch.ones(4).bool(), 2)
     assert torch.equal(images, before)
+
+
+def test_crop_flip_of_a_strided_view() -> None:
+    images = torch.randn(8, 3, 8, 10)[::2, :, :, ::2]
+    draws = draw_epoch(0, 0, 4, 2, True)
+    found = crop_flip(images, draws.top, draws.left, draws.flip, 2)
+    assert torch.equal(found, slow(images, draws.top, draws.left, draws.flip, 2))
+    assert found.is_contiguous()

@@ -12,7 +12,6 @@ from resnets.data.fetch import fetch
 from resnets.data.images import ImageSet
 from resnets.data.statistics import channel_mean_std, pixel_mean
 
-
 TEN = "airplane automobile bird cat deer dog frog horse ship truck"
 
 

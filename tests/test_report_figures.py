@@ -32,9 +32,7 @@ def points(figure: Figure, gid: str) -> np.ndarray:
 def texts(figure: Figure) -> str:
     inside = [text.get_text() for axes in figure.axes for text in axes.texts]
     legends = [axes.get_legend() for axes in figure.axes if axes.get_legend()] + list(figure.legends)
-    return " | ".join(
-        inside + [text.get_text() for legend in legends if legend for text in legend.get_texts()]
-    )
+    return " | ".join(inside + [text.get_text() for legend in legends if legend for text in legend.get_texts()])
 
 
 def curve(name: str = "net", count: int = 10, final: float = 8.0, published: float | None = None) -> Curve:
@@ -48,9 +46,7 @@ def test_error_curves_hold_the_data() -> None:
     run = curve(published=8.75)
     figure = figures.error_curves([run], title="a title")
     train, test = line(figure, "train:0"), line(figure, "test:0")
-    np.testing.assert_allclose(
-        points(figure, "train:0"), np.array([run.steps, run.train_error], dtype=float).T
-    )
+    np.testing.assert_allclose(points(figure, "train:0"), np.array([run.steps, run.train_error], dtype=float).T)
     kept = [(x, y) for x, y in zip(run.steps, run.test_error, strict=True) if y is not None]
     np.testing.assert_allclose(points(figure, "test:0"), np.array(kept, dtype=float))
     assert train.is_dashed()

@@ -259,9 +259,7 @@ def test_where_they_part() -> None:
 
 def test_comparison(tmp_path: Path) -> None:
     first = report(evaluation=evaluation(["a", "b"]))
-    second = report(
-        title="other " + HOSTILE, rows=journal(400), recipe={**first.recipe, "seed": 1}, departures=()
-    )
+    second = report(title="other " + HOSTILE, rows=journal(400), recipe={**first.recipe, "seed": 1}, departures=())
     path = write_comparison(tmp_path / "deep" / "compare.html", [first, second])
     page = Page(path.read_text(encoding="utf-8"))
     assert_asks_nothing(page)
@@ -293,9 +291,7 @@ def test_words() -> None:
     space = "\N{NO-BREAK SPACE}"
     assert words.percent(8.751) == f"8.75{space}%"
     assert words.percent(float(np.float32(8.75))) == f"8.75{space}%"
-    assert (
-        words.percent(None) == words.percent(math.nan) == words.count(None) == words.duration(math.inf) == "–"
-    )
+    assert words.percent(None) == words.percent(math.nan) == words.count(None) == words.duration(math.inf) == "–"
     assert [words.duration(s).replace(space, " ") for s in (1.5, 42, 200, 3600, 200_000)] == [
         "1.5 s", "42 s", "3 min 20 s", "1 h 00 min", "2 d 7 h",
     ]  # fmt: skip

@@ -28,7 +28,7 @@ class ClassificationRecipe(Recipe):
     validation_images: int = 0
     """How many training images are held out, drawn by the seed."""
     normalisation: Literal["pixel_mean", "channel_mean_std"] = "pixel_mean"
-    """Subtract the training images' mean at each pixel (the paper), or their channels' mean, and divide by their std."""
+    """Subtract the training images' mean at each pixel (the paper), or their channels' mean and divide by their std."""
     padding: int = 4
     """Zeros on each side of the normalised image before the random crop, in pixels."""
     flip: bool = True
@@ -163,7 +163,7 @@ BOOKKEEPING = (
 
 
 def departures(given: ClassificationRecipe, precision: str) -> list[str]:
-    """Which of the paper's choices for this network a run departs from: one phrase each, the paper's choice behind it."""
+    """Which of the paper's choices for this network a run departs from, the choice of the paper behind each."""
     paper = cifar(given.model)
     phrases = [
         f"{field}: {_text(getattr(given, field))} (paper: {_text(value)})"

@@ -20,9 +20,9 @@ from resnets.data.split import hold_out
 from resnets.data.statistics import statistics
 from resnets.evaluation.metrics import count
 from resnets.evaluation.protocols import single_view
+from resnets.files import say
 from resnets.models.catalog import row
 from resnets.models.factory import create_model
-from resnets.files import say
 from resnets.preprocessing import Preprocessing
 from resnets.runtime import autocast
 
@@ -68,7 +68,6 @@ class Classification:
         torch.manual_seed(recipe.seed)
         model = create_model(recipe.model, num_classes=len(data.train.classes)).to(device)
         self.model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
-        self._compiled: nn.Module | None = None
 
     def batches(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Augmented inputs (batch, 3, H, W) and labels of iteration `step` and of those after it."""
@@ -113,18 +112,20 @@ class Classification:
 
 
 def _compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    """`model` through torch.compile; the first call that fails says so, and from then on it is not compiled."""
-    current: list[Callable[[Tensor], Tensor]] = [torch.compile(model)]
+    """`model` through torch.compile; if its first call fails, a line says so and the model is called as it is."""
+    network: Callable[[Tensor], Tensor] = torch.compile(model)
+    tried = False
 
     def call(images: Tensor) -> Tensor:
-        try:
-            return current[0](images)
-        except Exception as error:
-            # Compilation comes before any of its kernels runs, so nothing has been computed twice.
-            if current[0] is model or "compile" not in f"{type(error).__module__} {type(error)}".lower():
-                raise
-            say(f"torch.compile does not work here, going on without it: {str(error).splitlines()[0]}")
-            current[0] = model
-            return model(images)
+        nonlocal network, tried
+        if not tried:
+            tried = True
+            try:
+                return network(images)  # compiles first, so a failure has computed nothing yet
+            except Exception as error:
+                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                say(f"torch.compile does not work here, going on without it: {reason}")
+                network = model
+        return network(images)
 
     return call

@@ -114,6 +114,9 @@ def crop_flip(
     pixels = rows[:, :, None] * (width + 2 * padding) + columns[:, None, :]
     pixels = pixels.view(count, 1, height * width).expand(count, channels, height * width)
     cut = F.pad(images, (padding,) * 4).flatten(2).gather(2, pixels).view(count, channels, height, width)
-    if images.is_contiguous():
-        return cut
-    return cut.contiguous(memory_format=torch.channels_last)
+    kept = torch.channels_last if _is_channels_last(images) else torch.contiguous_format
+    return cut.contiguous(memory_format=kept)
+
+
+def _is_channels_last(images: Tensor) -> bool:
+    return images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()

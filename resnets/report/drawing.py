@@ -1,13 +1,15 @@
 """A network drawn whole from its definition, in the spirit of Figure 3 of arXiv:1512.03385.
 
 One box a layer, one colour a stage, curved arrows for the shortcuts: solid for an identity, dotted where the
-dimensions change. Boxes, sizes and arrows are read off the modules and the layer table. All lengths are inches.
+dimensions change. Boxes, sizes and arrows are read off the modules and the layer table. Lengths are inches.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle, pairwise
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,7 +20,7 @@ from torch import nn
 from resnets.files import write_atomic
 from resnets.models.catalog import row, skeleton
 from resnets.models.layers import Layer, depth
-from resnets.models.outline import Block, Outline, outline
+from resnets.models.outline import Block, Outline, Stage, outline
 from resnets.report.style import COLOURS, INK, MUTED, save_png, styled, to_svg
 
 BOX_WIDTH, BOX_HEIGHT, GAP = 1.42, 0.2, 0.1
@@ -26,18 +28,22 @@ BOX_WIDTH, BOX_HEIGHT, GAP = 1.42, 0.2, 0.1
 LABELS, ARCS, GUTTER = 0.78, 0.5, 0.34
 """Left of the boxes the stage's name, right of them the shortcuts, and the space between two columns."""
 PANEL_GAP, MARGIN, HEAD, LEGEND_LINE = 0.07, 0.25, 0.95, 0.2
-LONGEST_COLUMN, ASPECT = 13.5, 1.45
+LONGEST_COLUMN, ASPECT = 15.0, 1.45
 """A network no longer than this stays in one column; others are wrapped to about this width / height."""
 BULGE, PLUS = 0.36, 0.045
-STAGE_COLOURS = (MUTED, COLOURS[0], COLOURS[2], COLOURS[4], COLOURS[3], COLOURS[5], COLOURS[1], COLOURS[7])
+STAGE_COLOURS = tuple(COLOURS[i] for i in (0, 2, 4, 3, 5, 1, 7))
 MOST_PIXELS = 40e6
+
+
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A block with its place in the drawing: the boxes from top to bottom, and room for the joints around them."""
+    """A block as it is drawn: the boxes from top to bottom, and room for the joints around them."""
 
     stage: int
+    colour: str
     block: Block | None
     """None for the average pooling, which no module does."""
     texts: tuple[str, ...]
@@ -95,11 +101,12 @@ def drawing(title: str, whole: Outline, params: int, input_size: int) -> Figure:
     image = f"{first.in_channels}×{input_size}×{input_size}"
     axes.text(left + LABELS + BOX_WIDTH / 2, HEAD - 0.11, f"image, {image}", fontsize=7.5, ha="center")
 
-    end: tuple[float, float] | None = None
+    end: Point | None = None
     for i, column in enumerate(columns):
         x = left + i * pitch
-        start = _start(axes, x + LABELS + BOX_WIDTH / 2, x - GUTTER / 2, HEAD + tallest, end)
-        end = _column(axes, whole, column, x, arcs, start)
+        start = _start(axes, x + LABELS + BOX_WIDTH / 2, x - GUTTER / 2, end)
+        continued = i > 0 and columns[i - 1][-1].stage == column[0].stage
+        end = _column(axes, whole, column, x, arcs, start, continued)
     for i, (dotted, text) in enumerate(legend):
         y = HEAD + tallest + MARGIN / 2 + LEGEND_LINE * (i + 1)
         _stroke(axes, [(left, y), (left + 0.38, y)], INK, dotted=dotted)
@@ -114,12 +121,15 @@ def drawing(title: str, whole: Outline, params: int, input_size: int) -> Figure:
 
 def _cells(whole: Outline) -> list[Cell]:
     cells = []
+    colours = cycle(STAGE_COLOURS)
     for number, stage in enumerate(whole.stages):
+        single = all(len(block.layers) == 1 for block in stage.blocks)
+        colour = MUTED if single else next(colours)
         if stage.name == "fc" and whole.global_pooling:
-            cells.append(Cell(number, None, ("avg pool",), 0.09))
+            cells.append(Cell(number, colour, None, ("avg pool",), 0.09))
         for block in stage.blocks:
             joint = 0.13 if block.shortcut else GAP / 2 if len(block.layers) > 1 else 0.09
-            cells.append(Cell(number, block, tuple(_text(layer) for layer in block.layers), joint))
+            cells.append(Cell(number, colour, block, tuple(map(_text, block.layers)), joint))
     return cells
 
 
@@ -144,7 +154,7 @@ def _legend(whole: Outline) -> Iterator[tuple[bool, str]]:
     kinds = {(block.shortcut, block.changes_shape) for block in blocks}
     for kind, changes, text in (
         ("identity", False, "identity shortcut"),
-        ("zeros", True, "dimensions change: every 2nd pixel, zero padding"),
+        ("zeros", True, "dimensions change: zero padding"),
         ("projection", True, "dimensions change: projection"),
         ("projection", False, "projection"),
     ):
@@ -167,7 +177,7 @@ def _columns(cells: list[Cell]) -> list[list[Cell]]:
 
 
 def _length(cells: list[Cell]) -> float:
-    changes = sum(a.stage != b.stage for a, b in zip(cells, cells[1:], strict=False))
+    changes = sum(a.stage != b.stage for a, b in pairwise(cells))
     return sum(cell.height for cell in cells) + changes * PANEL_GAP
 
 
@@ -176,22 +186,28 @@ def _length(cells: list[Cell]) -> float:
 
 
 def _column(
-    axes: Axes, whole: Outline, cells: list[Cell], x: float, arcs: float, start: tuple[float, float]
-) -> tuple[float, float]:
-    """Draw one column, whose left edge is `x`; the main path enters at `start` and leaves at the point returned."""
+    axes: Axes, whole: Outline, cells: list[Cell], x: float, arcs: float, start: Point, continued: bool
+) -> Point:
+    """Draw one column with its left edge at `x`; the main path enters at `start` and leaves at what is returned.
+
+    `continued`: its first stage began in the column before.
+    """
     middle = x + LABELS + BOX_WIDTH / 2
     top = HEAD
     for i, cell in enumerate(cells):
         if i == 0 or cells[i - 1].stage != cell.stage:
             top += PANEL_GAP if i else 0
             together = sum(other.height for other in cells if other.stage == cell.stage)
-            _panel(axes, whole, cell.stage, x, top, LABELS + BOX_WIDTH + arcs, together)
-        colour = STAGE_COLOURS[cell.stage % len(STAGE_COLOURS)]
+            _rounded(
+                axes, x, top, LABELS + BOX_WIDTH + arcs, together, 0.06,
+                facecolor=_mixed(cell.colour, 0.1), edgecolor="none", zorder=0,
+            )  # fmt: skip
+            _label(axes, whole.stages[cell.stage], x + 0.09, top + min(together, 0.4) / 2, continued and i == 0)
         y = top + cell.joint
         for text in cell.texts:
             _stroke(axes, [start, (middle, y - 0.02)], INK)
             _arrow_head(axes, middle, y, INK, (0, 1))
-            _box(axes, middle, y, text, colour, plain="pool" in text)
+            _box(axes, middle, y, text, cell.colour, plain="pool" in text)
             start = (middle, y + BOX_HEIGHT)
             y += BOX_HEIGHT + GAP
         if cell.block is not None and cell.block.shortcut:
@@ -200,27 +216,21 @@ def _column(
     return start
 
 
-def _start(
-    axes: Axes, middle: float, gutter: float, bottom: float, end: tuple[float, float] | None
-) -> tuple[float, float]:
+def _start(axes: Axes, middle: float, gutter: float, end: Point | None) -> Point:
     """Where the main path enters a column: below the image's size, or after a line from the column before."""
     top = (middle, HEAD - 0.07)
     if end is None:
         return top
-    low = bottom + 0.08
+    low = end[1] + 0.14
     turns = [end, (end[0], low), (gutter, low), (gutter, top[1]), top]
     _stroke(axes, turns, INK)
     return top
 
 
-def _panel(axes: Axes, whole: Outline, stage: int, x: float, y: float, width: float, height: float) -> None:
-    colour = STAGE_COLOURS[stage % len(STAGE_COLOURS)]
-    _rounded(axes, x, y, width, height, 0.06, facecolor=_mixed(colour, 0.1), edgecolor="none", zorder=0)
-    size = "×".join(map(str, whole.stages[stage].output_size))
-    middle = y + min(height, 0.4) / 2
-    name = whole.stages[stage].name
-    axes.text(x + 0.09, middle - 0.07, name, fontsize=8, fontweight="bold", va="center", color=INK)
-    axes.text(x + 0.09, middle + 0.07, size, fontsize=7.5, va="center", color=MUTED)
+def _label(axes: Axes, stage: Stage, x: float, middle: float, continued: bool) -> None:
+    name = f"… {stage.name}" if continued else stage.name
+    axes.text(x, middle - 0.07, name, fontsize=8, fontweight="bold", va="center")
+    axes.text(x, middle + 0.07, "×".join(map(str, stage.output_size)), fontsize=7.5, va="center", color=MUTED)
 
 
 def _box(axes: Axes, middle: float, y: float, text: str, colour: str, plain: bool) -> None:
@@ -230,10 +240,9 @@ def _box(axes: Axes, middle: float, y: float, text: str, colour: str, plain: boo
     axes.text(middle, y + BOX_HEIGHT / 2, text, fontsize=7.5, ha="center", va="center_baseline", zorder=4)
 
 
-def _shortcut(axes: Axes, cell: Cell, middle: float, top: float, end: tuple[float, float]) -> tuple[float, float]:
+def _shortcut(axes: Axes, cell: Cell, middle: float, top: float, end: Point) -> Point:
     """The arrow around a block, and the addition where it ends; returns the point below the addition."""
     assert cell.block is not None
-    colour = STAGE_COLOURS[cell.stage % len(STAGE_COLOURS)]
     above, below = top + 0.035, end[1] + 0.065
     edge = middle + BOX_WIDTH / 2
     vertices = [
@@ -253,7 +262,7 @@ def _shortcut(axes: Axes, cell: Cell, middle: float, top: float, end: tuple[floa
         length = 0.044 * len(mark) + 0.08
         look = {
             "facecolor": "white",
-            "edgecolor": colour if cell.block.projection else "none",
+            "edgecolor": cell.colour if cell.block.projection else "none",
             "linewidth": 0.7,
         }
         _rounded(axes, x - 0.065, y - length / 2, 0.13, length, 0.03, zorder=3, **look)
@@ -261,14 +270,12 @@ def _shortcut(axes: Axes, cell: Cell, middle: float, top: float, end: tuple[floa
     return middle, below + PLUS
 
 
-def _rounded(axes: Axes, x: float, y: float, width: float, height: float, radius: float, **look: object) -> None:
+def _rounded(axes: Axes, x: float, y: float, width: float, height: float, radius: float, **look: Any) -> None:
     style = f"round,pad=0,rounding_size={radius}"
     axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=style, **look))
 
 
-def _stroke(
-    axes: Axes, points: list[tuple[float, float]], colour: str, dotted: bool = False, zorder: float = 2
-) -> None:
+def _stroke(axes: Axes, points: list[Point], colour: str, dotted: bool = False, zorder: float = 2) -> None:
     _curve(axes, Curve(points), colour, dotted, zorder)
 
 
