@@ -26,11 +26,11 @@ def report_run(folder: Path, published: Published) -> Path:
 def describe_run(run: Run, published: Published) -> RunReport:
     """The run as plain data."""
     sessions = run.record["sessions"]
-    evaluation = run.evaluation
+    evaluation, rows = run.evaluation, read_journal(run.folder)
     return RunReport(
         title=f"{run.recipe.name}, seed {run.recipe.seed}",
         recipe=run.recipe.to_dict(),
-        rows=read_journal(run.folder),
+        rows=rows,
         departures=run.record["departures"],
         environment={**sessions[-1], "precision": run.record["precision"], "sessions": len(sessions)}
         if sessions
@@ -40,6 +40,7 @@ def describe_run(run: Run, published: Published) -> RunReport:
         evaluation=evaluation and _evaluation(run, evaluation),
         iterations=run.recipe.iterations,
         seconds=evaluation and evaluation["seconds"],
+        diverged=bool(rows) and rows[-1].get("event", "").startswith("diverged"),
     )
 
 
@@ -51,8 +52,9 @@ def _evaluation(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
         **evaluation,
         "per_class": [
             (e["name"], e["images"], 100 * e["wrong"] / e["images"], *wilson(e["wrong"], e["images"]))
-            for e in evaluation["per_class"]
             if e["images"]
+            else (e["name"], 0, None, None, None)
+            for e in evaluation["per_class"]
         ],
         "confusion": np.array(evaluation["confusion"]),
         "mistakes": [

@@ -6,7 +6,6 @@ Source: "Deep Residual Learning for Image Recognition" (arXiv:1512.03385), secti
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -50,10 +49,8 @@ class ZeroPad(nn.Module):
         return F.pad(x, (0, 0, 0, 0, self.before, self.after))
 
 
-class MakeShortcut(Protocol):
-    """Builds the shortcut of one block from its input channels, output channels and stride; None: plain."""
-
-    def __call__(self, in_channels: int, out_channels: int, stride: int) -> nn.Module | None: ...
+MakeShortcut = Callable[[int, int, int], nn.Module | None]
+"""(in_channels, out_channels, stride) -> the shortcut of one block; None for a plain block."""
 
 
 def shortcuts(option: str | None, zeros: str = "end") -> MakeShortcut:

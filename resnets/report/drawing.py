@@ -25,7 +25,7 @@ from resnets.report.style import COLOURS, INK, MUTED, save_png, styled, to_svg
 
 BOX_WIDTH, BOX_HEIGHT, GAP = 1.42, 0.2, 0.1
 """A layer's box, and the space between two of them in a block."""
-LABELS, ARCS, GUTTER = 0.78, 0.5, 0.34
+LABELS, ARCS, GUTTER = 0.88, 0.5, 0.34
 """Left of the boxes the stage's name, right of them the shortcuts, and the space between two columns."""
 PANEL_GAP, MARGIN, HEAD, LEGEND_LINE = 0.07, 0.25, 0.95, 0.2
 LONGEST_COLUMN, ASPECT = 15.0, 1.45

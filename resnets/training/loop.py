@@ -6,6 +6,7 @@ a line in the journal, an evaluation, a checkpoint. The host waits for the devic
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from resnets.training.optimiser import sgd
 from resnets.training.progress import Progress
 from resnets.training.recipe import Recipe, changed_fields
 from resnets.training.schedule import Event, learning_rate, warmup_event
-from resnets.training.window import Clock, Window
+from resnets.training.window import Clock, Diverged, Window
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def train(
     journal, progress = Journal(folder, start), Progress(recipe.iterations, start)
     errors = evaluate() if start == recipe.iterations else {}
 
-    with interruption() as stop:
+    with interruption() as stop, _noted(journal):
         for step, batch in zip(range(start, recipe.iterations), batches(start), strict=False):
             rate = learning_rate(recipe, step, events)
             for group in optimizer.param_groups:
@@ -112,3 +113,13 @@ def train(
                 raise Stopped(stop.signum, done, folder)
     progress.end()
     return Outcome(clock.seconds(), errors, events)
+
+
+@contextmanager
+def _noted(journal: Journal) -> Iterator[None]:
+    """A divergence goes into the journal before it ends the run."""
+    try:
+        yield
+    except Diverged as error:
+        journal.write({"step": error.step, "event": f"diverged: {error}"})
+        raise

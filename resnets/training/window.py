@@ -8,7 +8,11 @@ from torch import Tensor, nn
 
 
 class Diverged(Exception):
-    """The loss or the weights are no longer finite. The run has stopped; its last good checkpoint is kept."""
+    """Found after `step` iterations: loss or weights are not finite. The last good checkpoint is kept."""
+
+    def __init__(self, text: str, step: int) -> None:
+        super().__init__(text)
+        self.step = step
 
 
 class Window:
@@ -41,7 +45,7 @@ class Window:
         if names:
             first = max(1, min(self.since + 1, done))
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise Diverged(f"{names[0]}{more} not finite in iterations {first} to {done}")
+            raise Diverged(f"{names[0]}{more} not finite in iterations {first} to {done}", done)
 
 
 class Clock:
