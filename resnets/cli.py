@@ -11,9 +11,11 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
+from resnets.files import say
 from resnets.runtime import DEVICES, PRECISIONS
 from resnets.version import __version__
 
@@ -22,13 +24,24 @@ class Parser(argparse.ArgumentParser):
     """argparse, with one line for an error."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message} (`{self.prog} --help`)", file=sys.stderr)
+        say(f"{self.prog}: {' '.join(message.split())} (`{self.prog} --help`)")
         sys.exit(2)
 
 
 def entry() -> NoReturn:
     """What the command `resnets` runs."""
-    sys.exit(main(sys.argv[1:]))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # file names and classes in any writing, on a terminal of any encoding
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = main(sys.argv[1:])
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:  # nobody reads it, or the disk is full; Python would try again and complain
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(status)
 
 
 def main(words: list[str]) -> int:
@@ -38,24 +51,29 @@ def main(words: list[str]) -> int:
     try:
         arguments.run(arguments)
         sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has gone: not an error
+        return 0
     except (ValueError, OSError) as error:
-        if isinstance(error, BrokenPipeError):  # the reader of our output has gone: not an error
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        print(f"resnets {arguments.verb}: {_one_line(error)}", file=sys.stderr)
+        say(f"resnets {arguments.verb}: {_one_line(error)}")
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not _no_memory(error):
+            raise
+        say(f"resnets {arguments.verb}: not enough memory ({_one_line(error)}); a smaller batch_size needs less")
         return 2
     except KeyboardInterrupt:
+        say(f"resnets {arguments.verb}: stopped by SIGINT")
         return 128 + signal.SIGINT
     except _Exit as done:
-        print(f"resnets {arguments.verb}: {done}", file=sys.stderr)
+        say(f"resnets {arguments.verb}: {done}")
         return done.status
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 0
 
 
-class _Exit(Exception):
-    """Ends the command with `status` and a line on standard error."""
+class _Exit(BaseException):
+    """Ends the command with `status` and a line on standard error; no `except Exception` on its way holds it up."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -91,11 +109,17 @@ def _seeds(text: str) -> range:
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'file system'}: {error.strerror}"
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _no_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether the machine's or the accelerator's memory was too small."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(phrase in str(error) for phrase in words)
 
 
 def _print(arguments: argparse.Namespace, record: Any, text: str) -> None:
-    print(json.dumps(record, ensure_ascii=False) if arguments.json else text)
+    print(json.dumps(record) if arguments.json else text)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -145,6 +169,8 @@ def train(arguments: argparse.Namespace) -> None:
     assignments = list(arguments.assignments)
     if arguments.precision:
         assignments.append(f"precision={arguments.precision}")
+    if arguments.resume and arguments.out:
+        raise ValueError("--out is for a new run; with --resume the run stays where it is")
     if arguments.resume:
         run = resume(Path(arguments.resume), assignments, arguments.device)
     else:

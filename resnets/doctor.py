@@ -31,6 +31,8 @@ INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "am
 """Those that decide how fast a processor multiplies matrices (x86, then Arm), as Linux spells them."""
 NEEDED_BYTES = 1 << 30
 """Free space that fetching CIFAR-10 and one run ask for."""
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+"""There where Linux has NVIDIA's driver, whatever torch can do with it."""
 
 
 def examine() -> tuple[dict[str, Any], str]:
@@ -131,7 +133,7 @@ def _accelerators(problems: list[str]) -> list[dict[str, Any]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
-    if not available and Path("/proc/driver/nvidia/version").exists():
+    if not available and NVIDIA_DRIVER.exists():
         reason = " ".join(str(caught[0].message).split())[:200] if caught else f"built for CUDA {torch.version.cuda}"
         remedy = "install a newer driver, or the torch for this one (https://pytorch.org/get-started/locally)"
         if torch.version.cuda is None:

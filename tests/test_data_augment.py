@@ -76,6 +76,9 @@ def test_each_epoch_is_drawn_once_in_a_run(monkeypatch: pytest.MonkeyPatch) -> N
     for step in range(39):
         stream.batch(step)
     assert drawn == [0, 1, 2, 3, 4]
+    for _ in range(2):  # a batch of two epochs, asked for again
+        stream.batch(31)
+    assert drawn == [0, 1, 2, 3, 4]
 
 
 def test_nonsense_is_refused() -> None:

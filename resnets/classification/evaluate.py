@@ -20,7 +20,8 @@ def evaluate(
     """`{"images", "weights", "results"}`, one result a protocol; errors in percent, on the test split of `data`.
 
     Several weights make an ensemble: the mean of their softmax probabilities. Raises ValueError for weights or data
-    that cannot be read, an unknown protocol, or classes that are not those of the data.
+    that cannot be read, an unknown protocol, or classes that are not those of the data; where weights do not name
+    their classes, as many as the data have are taken to be the same.
     """
     if unknown := [p for p in protocols if p not in PROTOCOLS]:
         raise ValueError(f"protocol is {', '.join(map(repr, unknown))}, allowed is {', '.join(PROTOCOLS)}")
@@ -31,8 +32,8 @@ def evaluate(
     size = _common_size(models)
     images = open_data(data, "test", size)
     for source, model in models:
-        _check_classes(source, preprocessing_of(model).classes, images)
-    scores = torch.stack([_scores(model, images.to(where), taken) for _, model in models]).mean(0)
+        _check_classes(source, preprocessing_of(source, model).classes, images)
+    scores = torch.stack([_scores(*named, images.to(where), taken) for named in models]).mean(0)
     counts = count(scores, images.labels)
     result = {"protocol": "single", **counts.to_dict(images.classes)}
     return {
@@ -44,20 +45,24 @@ def evaluate(
     }
 
 
-def preprocessing_of(model: nn.Module) -> Preprocessing:
-    """The record that `load` has put on the model."""
+def preprocessing_of(source: str, model: nn.Module) -> Preprocessing:
+    """The record that `load` has put on the model; ValueError where the weights of `source` came without one."""
     preprocessing = model.preprocessing
-    assert isinstance(preprocessing, Preprocessing)
+    if not isinstance(preprocessing, Preprocessing):
+        raise ValueError(f"{source} does not say what its network expects of a picture (preprocessing)")
     return preprocessing
 
 
-def _scores(model: nn.Module, images: ImageSet, precision: str) -> Tensor:
-    normalise = preprocessing_of(model).normaliser(images.images.device)
-    return single_view(model.to(memory_format=torch.channels_last), images.images, normalise, precision)
+def _scores(source: str, model: nn.Module, images: ImageSet, precision: str) -> Tensor:
+    normalise = preprocessing_of(source, model).normaliser(images.images.device)
+    scores = single_view(model.to(memory_format=torch.channels_last), images.images, normalise, precision)
+    if scores.shape[1] != len(images.classes):
+        raise ValueError(f"{source} knows {scores.shape[1]} classes, {images.name} has {len(images.classes)}")
+    return scores
 
 
 def _common_size(models: list[tuple[str, nn.Module]]) -> int:
-    sizes = {source: preprocessing_of(model).crop for source, model in models}
+    sizes = {source: preprocessing_of(source, model).crop for source, model in models}
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{source} {size}" for source, size in sizes.items())
         raise ValueError(f"an ensemble needs networks for images of one size; given are {listed}")
@@ -65,7 +70,7 @@ def _common_size(models: list[tuple[str, nn.Module]]) -> int:
 
 
 def _check_classes(source: str, classes: tuple[str, ...], images: ImageSet) -> None:
-    if classes != images.classes:
+    if classes and classes != images.classes:
         raise ValueError(
             f"{source} knows {len(classes)} classes ({', '.join(classes[:3])} ...), "
             f"{images.name} has {len(images.classes)} ({', '.join(images.classes[:3])} ...): they must be the same"

@@ -37,8 +37,10 @@ class ClassificationRecipe(Recipe):
 
     def problems(self) -> list[str]:
         found = super().problems()
-        if self.model not in ROWS:
-            found.append(f"model is {self.model!r}, allowed are the names that `resnets models` lists")
+        try:
+            row(self.model)
+        except ValueError as error:
+            found.append(f"model is {self.model!r}: {error}")
         found += [
             f"{f} is {getattr(self, f)}, allowed is 0 or more"
             for f in ("validation_images", "padding")

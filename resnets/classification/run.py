@@ -13,6 +13,7 @@ runs/cifar10-resnet20-seed0/
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,14 @@ from resnets.evaluation.metrics import Counts, count
 from resnets.files import say, write_atomic
 from resnets.models.weights import Weights, write_weights
 from resnets.runtime import environment, resolve_device, resolve_precision, set_precision
-from resnets.training.journal import read_journal
+from resnets.training.journal import last_row
 from resnets.training.loop import Outcome, train
 from resnets.training.recipe import from_dict, override
 
-WEIGHTS = "model.safetensors"
+RECIPE, RECORD, EVALUATION, WEIGHTS = "recipe.json", "run.json", "evaluation.json", "model.safetensors"
+RECORD_FIELDS = ("command", "device", "precision", "departures", "data", "sessions")
+_COUNTED = ("images", "top1_error", "top1_wrong", "per_class", "confusion")
+EVALUATION_FIELDS = (*_COUNTED, "seconds", "train_error", "validation_error", "mistakes")
 LICENCE = "Apache-2.0 (weights); the data keep their own terms"
 
 
@@ -43,22 +47,27 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the final weights are there."""
-        return (self.folder / WEIGHTS).exists()
+        """Whether the final weights and their evaluation are there."""
+        return (self.folder / WEIGHTS).exists() and (self.folder / EVALUATION).exists()
 
     @property
     def evaluation(self) -> dict[str, Any] | None:
         """The final evaluation, None for a run that has not finished."""
-        path = self.folder / "evaluation.json"
-        return read_json(path) if path.exists() else None
+        path = self.folder / EVALUATION
+        return read_json(path, EVALUATION_FIELDS) if path.exists() else None
 
 
 def new_run(recipe: ClassificationRecipe, folder: Path, device: str = "auto") -> Run:
-    """Makes the folder of a new run. ValueError where it exists, or where device and precision do not go together."""
+    """A run that `carry_out` can begin; nothing is written before its data are there.
+
+    ValueError where `folder` is not empty, or where device and precision do not go together.
+    """
     where = resolve_device(device)
     precision = resolve_precision(recipe.precision, where)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if (folder / RECIPE).exists():
         raise ValueError(f"{folder} exists; `resnets train --resume {folder}` goes on with it, --out names another")
+    if folder.exists() and (not folder.is_dir() or any(entry.name != RECORD for entry in folder.iterdir())):
+        raise ValueError(f"{folder} exists and is not a run; --out names another folder")
     record = {
         "command": shlex.join(["resnets", *sys.argv[1:]]),
         "device": where.type,
@@ -67,18 +76,20 @@ def new_run(recipe: ClassificationRecipe, folder: Path, device: str = "auto") ->
         "data": None,
         "sessions": [],
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "recipe.json", recipe.to_dict())
-    write_json(folder / "run.json", record)
     return Run(folder, recipe, record)
 
 
 def open_run(folder: Path) -> Run:
     """The run in `folder`; ValueError where there is none or its records are damaged."""
-    if not (folder / "recipe.json").exists():
-        raise ValueError(f"{folder} is not a run folder: there is no recipe.json in it")
-    recipe = from_dict(ClassificationRecipe, read_json(folder / "recipe.json"))
-    return Run(folder, recipe, read_json(folder / "run.json"))
+    path = folder / RECIPE
+    if not path.exists():
+        raise ValueError(f"{folder} is not a run folder: there is no {RECIPE} in it")
+    values = read_json(path)
+    try:
+        recipe = from_dict(ClassificationRecipe, values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return Run(folder, recipe, read_json(folder / RECORD, RECORD_FIELDS))
 
 
 def resume(folder: Path, assignments: list[str], device: str = "auto") -> Run:
@@ -119,14 +130,20 @@ def carry_out(run: Run) -> Outcome:
 
 
 def _note_session(run: Run, data: Data, device: torch.device) -> None:
-    """Where this session runs, and on which data: refused where those are not the ones the run began with."""
+    """Where this session runs, and on which data: refused where those are not the ones the run began with.
+
+    The recipe is written last: with it the folder is a run.
+    """
     before = run.record["data"]
     if before not in (None, data.record):
         names = [name for name in data.record if data.record[name] != before.get(name)]
         raise ValueError(f"{run.folder}: the data have changed since the run began ({', '.join(names)})")
     run.record["data"] = data.record
     run.record["sessions"].append(environment(device))
-    write_json(run.folder / "run.json", run.record)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    write_json(run.folder / RECORD, run.record)
+    if not (run.folder / RECIPE).exists():
+        write_json(run.folder / RECIPE, run.recipe.to_dict())
 
 
 def _leave(run: Run, task: Classification, outcome: Outcome) -> None:
@@ -137,11 +154,11 @@ def _leave(run: Run, task: Classification, outcome: Outcome) -> None:
     evaluation = counts.to_dict(test.classes)
     evaluation |= {
         "seconds": outcome.seconds,
-        "train_error": read_journal(run.folder)[-1]["train_error"],
+        "train_error": last_row(run.folder)["train_error"],
         "validation_error": outcome.errors.get("validation_error"),
         "mistakes": worst_mistakes(scores, test.labels.cpu(), limit=24),
     }
-    write_json(run.folder / "evaluation.json", evaluation)
+    write_json(run.folder / EVALUATION, evaluation)
     state = {name: tensor.cpu().contiguous() for name, tensor in task.model.state_dict().items()}
     provenance = (
         f"trained by resnets {run.record['sessions'][-1]['resnets']} on {run.recipe.data}, {provenance_of(counts)}"
@@ -181,14 +198,16 @@ def worst_mistakes(scores: torch.Tensor, labels: torch.Tensor, limit: int) -> li
     ]
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; ValueError naming the file where it is none."""
+def read_json(path: Path, names: Sequence[str] = ()) -> dict[str, Any]:
+    """The object in a JSON file; ValueError naming the file where it is none or lacks one of `names`."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise ValueError(f"{path} is damaged: not JSON") from None
     if not isinstance(value, dict):
         raise ValueError(f"{path} is damaged: not a JSON object")
+    if missing := [name for name in names if name not in value]:
+        raise ValueError(f"{path} is damaged: {', '.join(missing)} missing")
     return value
 
 

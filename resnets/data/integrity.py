@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from resnets.data.cifar import LAYOUTS
+from resnets.data.cifar import LAYOUTS, read
 from resnets.files import write_atomic
 
 SHA256 = {
@@ -27,7 +27,8 @@ _RECORD = "sha256sums.txt"
 def fault(name: str, folder: Path) -> str | None:
     """One line on which file of `name` in `folder` is missing or damaged, and how; None where all are whole.
 
-    Contents are held against the published sums, else against those that `record` wrote, else not at all.
+    Contents are held against the published sums, else against those that `record` wrote; where there are
+    none, the labels at least must be possible ones.
     """
     sums = SHA256.get(name) or _recorded(folder)
     for file, size in LAYOUTS[name].sizes().items():
@@ -38,7 +39,7 @@ def fault(name: str, folder: Path) -> str | None:
             return f"{path}: {found} bytes found, {size} expected"
         if file in sums and (digest := _sha256(path)) != sums[file]:
             return f"{path}: SHA-256 {digest} found, {sums[file]} expected"
-    return None
+    return None if sums else _wrong_label(name, folder)
 
 
 def record(name: str, folder: Path) -> None:
@@ -46,6 +47,15 @@ def record(name: str, folder: Path) -> None:
     if name not in SHA256:
         lines = [f"{_sha256(folder / file)}  {file}\n" for file in LAYOUTS[name].sizes()]
         write_atomic(folder / _RECORD, "".join(lines))
+
+
+def _wrong_label(name: str, folder: Path) -> str | None:
+    try:
+        for split in ("train", "test"):
+            read(name, split, folder)
+    except ValueError as error:
+        return str(error).rpartition("; ")[0]  # without what to type, which is being done
+    return None
 
 
 def _recorded(folder: Path) -> dict[str, str]:

@@ -20,7 +20,7 @@ from resnets.data.images import ImageSet
 from resnets.files import write_atomic
 
 _CHUNK = 1000
-"""Images widened to 64 bits at a time."""
+"""Images summed at a time: few enough for their squares, 255 * 255 * 1000, to fit in 32 bits."""
 
 
 class Statistics(NamedTuple):
@@ -32,7 +32,7 @@ class Statistics(NamedTuple):
 
 def pixel_mean(images: UInt8[Tensor, "N C H W"]) -> list[list[list[float]]]:
     """The mean image, `[C][H][W]` in [0, 1] (He et al. 2015a, section 4.2: "per-pixel mean subtracted")."""
-    total = _sum(images, (0,))
+    total = _sum(images)
     return _shortest(total.double().cpu().numpy() / (255 * len(images)))
 
 
@@ -40,7 +40,8 @@ def channel_mean_std(images: UInt8[Tensor, "N C H W"]) -> tuple[list[float], lis
     """The mean and the (population) standard deviation of each channel, `[C]` each, in [0, 1]."""
     count = images.numel() // images.shape[1]
     means, stds = [], []
-    for total, square in zip(_sum(images, (0, 2, 3)).tolist(), _sum(images, (0, 2, 3), 2).tolist(), strict=True):
+    totals, squares = (_sum(images, power).sum((1, 2)).tolist() for power in (1, 2))
+    for total, square in zip(totals, squares, strict=True):
         means.append(total / (255 * count))
         # Python's integers do not overflow, and nothing is lost where the mean is large beside the deviation.
         stds.append(math.sqrt((count * square - total * total) / (255 * count) ** 2))
@@ -72,9 +73,12 @@ def statistics(
     return found
 
 
-def _sum(images: Tensor, over: tuple[int, ...], power: int = 1) -> Int64[Tensor, "..."]:
-    """The exact sum of the values (power 1) or squares (2) over the dimensions `over`, of which 0 is one."""
-    return torch.stack([chunk.long().pow(power).sum(over) for chunk in images.split(_CHUNK)]).sum(0)
+def _sum(images: UInt8[Tensor, "N C H W"], power: int = 1) -> Int64[Tensor, "C H W"]:
+    """The exact sum over the images of their values (power 1) or of the squares (2)."""
+    total = torch.zeros(images.shape[1:], dtype=torch.int64, device=images.device)
+    for chunk in images.split(_CHUNK):
+        total += (chunk.int() ** power).sum(0, dtype=torch.int32)
+    return total
 
 
 def _shortest(values: np.ndarray) -> Any:

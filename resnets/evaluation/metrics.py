@@ -56,8 +56,11 @@ def count(scores: Float[Tensor, "N C"], labels: Int64[Tensor, "N"]) -> Counts:
     """Counts of `scores` (any increasing function of the probabilities) against `labels`.
 
     The rank of the true class is the number of classes above it; of equal scores the class that comes first is above.
+    ValueError where a score is not a number: no class would be above it, and all would be right.
     """
     scores, labels = scores.cpu(), labels.cpu()
+    if bool(scores.isnan().any()):
+        raise ValueError(f"scores of {int(scores.isnan().any(1).sum())} images are not numbers: the network is broken")
     classes = scores.shape[1]
     true = scores.gather(1, labels[:, None])
     first = torch.arange(classes)[None] < labels[:, None]

@@ -18,7 +18,7 @@ from typing import Any
 
 from resnets.classification.recipes import recipe
 from resnets.classification.report import describe_run
-from resnets.classification.run import Run, carry_out, new_run, open_run, resume, write_json
+from resnets.classification.run import RECIPE, Run, carry_out, new_run, open_run, resume, write_json
 from resnets.files import say
 from resnets.paper.published import test_error
 from resnets.report.figures import Curve, degradation, save_png
@@ -73,7 +73,7 @@ def reproduce(out: Path, seeds: Sequence[int], device: str = "auto") -> tuple[di
 def _run(out: Path, name: str, seed: int, device: str) -> Run:
     folder = out / f"{name}-seed{seed}"
     chosen = replace(recipe(name), seed=seed)
-    if not folder.exists():
+    if not (folder / RECIPE).exists():
         run = new_run(chosen, folder, device)
     elif open_run(folder).recipe != chosen:
         raise ValueError(f"{folder} holds a run of another recipe; --out DIR names another folder")

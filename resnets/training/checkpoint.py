@@ -9,6 +9,7 @@ import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor, nn
@@ -47,14 +48,14 @@ class State:
 
 
 def save(folder: Path, state: State) -> Path:
-    """Writes the checkpoint atomically, then removes all but the newest `KEPT`."""
+    """Writes the checkpoint atomically; then all but the newest `KEPT` go, and what killed runs left half-written."""
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     values = {**vars(state), "events": [asdict(event) for event in state.events]}
     torch.save(values, buffer)
     path = folder / f"step-{state.step:08d}.pt"
     write_atomic(path, buffer.getvalue())
-    for old in checkpoints(folder)[:-KEPT]:
+    for old in [*checkpoints(folder)[:-KEPT], *folder.glob(".*.tmp")]:
         old.unlink()
     return path
 
@@ -72,10 +73,20 @@ def newest(folder: Path) -> State | None:
     found = checkpoints(folder)
     for path in reversed(found):
         try:
-            values = torch.load(path, map_location="cpu", weights_only=True)
-            return State(**{**values, "events": [Event(**event) for event in values["events"]]})
-        except (RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+            return _read(path)
+        except (RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError, BadZipFile) as error:
             say(f"{path} is damaged ({type(error).__name__}), going back to the one before it")
     if found:
         raise ValueError(f"{folder}: none of the {len(found)} checkpoints can be read")
     return None
+
+
+def _read(path: Path) -> State:
+    """The checkpoint in `path`. torch does not look at the checksums in its files, so that is done here."""
+    content = io.BytesIO(path.read_bytes())
+    with ZipFile(content) as archive:
+        if name := archive.testzip():
+            raise ValueError(f"the checksum of {name} is wrong")
+    content.seek(0)
+    values = torch.load(content, map_location="cpu", weights_only=True)
+    return State(**{**values, "events": [Event(**event) for event in values["events"]]})

@@ -20,15 +20,15 @@ class Stopped(Exception):
 
 
 class Interruption:
-    """`signum` is the signal that came, 0 while none has. A second Ctrl-C stops at once, without saving."""
+    """`signum` is the signal that came first, 0 while none has. Ctrl-C after it stops at once, without saving."""
 
     def __init__(self) -> None:
         self.signum = 0
 
     def catch(self, signum: int, frame: FrameType | None) -> None:
-        if self.signum:
+        if self.signum and signum == signal.SIGINT:
             raise KeyboardInterrupt
-        self.signum = signum
+        self.signum = self.signum or signum
 
 
 @contextmanager

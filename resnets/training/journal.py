@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from resnets.files import write_atomic
+from resnets.files import naming, write_atomic
 
 FILE = "metrics.jsonl"
 
@@ -22,15 +22,29 @@ def read_journal(folder: Path) -> list[dict[str, Any]]:
     path = folder / FILE
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            if number < len(lines):
-                raise ValueError(f"{path}, line {number}: not JSON: {line[:60]!r}") from None
-    return rows
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = [_parse(line) for line in lines]
+    for number, row in enumerate(rows[:-1], 1):
+        if row is None:
+            raise ValueError(f"{path}, line {number}: not a row of the journal: {lines[number - 1][:60]!r}")
+    return [row for row in rows if row is not None]
+
+
+def last_row(folder: Path) -> dict[str, Any]:
+    """The last row that is not an event; ValueError where there is none."""
+    rows = [row for row in read_journal(folder) if "event" not in row]
+    if not rows:
+        raise ValueError(f"{folder / FILE}: the journal of this run is missing or has no rows")
+    return rows[-1]
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    """The row in `line`, None where there is none."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
 
 
 class Journal:
@@ -43,7 +57,7 @@ class Journal:
 
     def write(self, row: dict[str, Any]) -> None:
         """Appends one row; it is on the disk when this returns."""
-        with self.path.open("a", encoding="utf-8") as file:
+        with naming(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -61,12 +61,12 @@ def train(
     state.restore(model, optimizer)
 
     start, events = state.step, list(state.events)
-    window = Window(state.window, since=start - start % recipe.log_every)
+    window = Window(state.window, start, recipe)
     clock = Clock(state.seconds, start)
     journal, progress = Journal(folder, start), Progress(recipe.iterations, start)
     errors = evaluate() if start == recipe.iterations else {}
 
-    with interruption() as stop, _noted(journal):
+    with interruption() as stop, progress, _noted(journal):
         for step, batch in zip(range(start, recipe.iterations), batches(start), strict=False):
             rate = learning_rate(recipe, step, events)
             for group in optimizer.param_groups:
@@ -79,9 +79,12 @@ def train(
 
             done = step + 1
             last = done == recipe.iterations
-            if last or done % recipe.log_every == 0:
+            evaluating = last or done % recipe.evaluate_every == 0
+            if evaluating or done % recipe.log_every == 0:
                 means, speed = window.close(done), clock.speed(done)
-                errors = evaluate() if last or done % recipe.evaluate_every == 0 else {}
+                if evaluating:
+                    window.refuse_nonfinite(done, model)
+                errors = evaluate() if evaluating else {}
                 row = {"step": done, "epoch": done * recipe.batch_size / epoch_size, **means}
                 row |= {
                     "test_error": None,
@@ -109,9 +112,7 @@ def train(
                 )
                 save(folder / "checkpoints", state)
             if stop.signum and not last:
-                progress.end()
                 raise Stopped(stop.signum, done, folder)
-    progress.end()
     return Outcome(clock.seconds(), errors, events)
 
 

@@ -1,37 +1,44 @@
 """What a person sees of a run while it goes on: one live line on a terminal, one line a log interval in a file."""
 
+import shutil
 import sys
 import time
-from typing import Any, TextIO
+from typing import Any
+
+from resnets.files import say
 
 
 class Progress:
-    """Prints rows of the journal to standard error."""
+    """Prints rows of the journal to standard error; as a context it leaves the cursor on a line of its own."""
 
-    def __init__(self, iterations: int, first: int, stream: TextIO | None = None) -> None:
+    def __init__(self, iterations: int, first: int) -> None:
         self.iterations = iterations
         self.first = first
-        self.stream = stream or sys.stderr
-        self.live = self.stream.isatty()
+        self.live = sys.stderr.isatty()
         self.began = time.perf_counter()
+        self._unfinished = False
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._unfinished:
+            say("")
 
     def show(self, row: dict[str, Any]) -> None:
-        """One row; a row with an evaluation stays on the screen, others are overwritten by the next."""
+        """One row; on a terminal a row with an evaluation stays, others are overwritten by the next."""
         line = self._line(row)
-        if not self.live:
-            print(line, file=self.stream, flush=True)
-            return
-        lasting = any(row[name] is not None for name in row if name in ("test_error", "validation_error"))
-        print(f"\r\033[K{line}", end="\n" if lasting else "", file=self.stream, flush=True)
+        if not self.live or any(row.get(name) is not None for name in ("test_error", "validation_error")):
+            self.note(line)
+        else:
+            width = shutil.get_terminal_size().columns - 1  # what wraps could not be overwritten
+            say(f"\r\033[K{line[:width]}", end="")
+            self._unfinished = True
 
     def note(self, text: str) -> None:
         """A line that stays."""
-        print(f"\r\033[K{text}" if self.live else text, file=self.stream, flush=True)
-
-    def end(self) -> None:
-        """Leaves the cursor on a line of its own."""
-        if self.live:
-            print(file=self.stream, flush=True)
+        say(f"\r\033[K{text}" if self.live else text)
+        self._unfinished = False
 
     def _line(self, row: dict[str, Any]) -> str:
         step = row["step"]

@@ -4,6 +4,7 @@ A task derives its own record from `Recipe` and adds fields (its network, data, 
 that return such records; one is derived from another with `dataclasses.replace`.
 """
 
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from types import NoneType, UnionType
@@ -57,14 +58,25 @@ class Recipe:
         """What is wrong with the values, one phrase a field: what was given, what is allowed."""
         counts = ("iterations", "batch_size", "log_every", "evaluate_every", "checkpoint_every")
         found = [f"{f} is {getattr(self, f)}, allowed is 1 or more" for f in counts if getattr(self, f) < 1]
-        not_negative = ("lr", "weight_decay", "momentum", "warmup_error", "seed")
-        found += [f"{f} is {getattr(self, f)}, allowed is 0 or more" for f in not_negative if not getattr(self, f) >= 0]
+        not_negative = ("lr", "lr_factor", "warmup_lr", "weight_decay")
+        values = {f: getattr(self, f) for f in not_negative}
+        found += [
+            f"{f} is {value}, allowed is a finite number from 0"
+            for f, value in values.items()
+            if value is not None and not 0 <= value < math.inf
+        ]
+        if not 0 <= self.seed < 2**63:
+            found.append(f"seed is {self.seed}, allowed is 0 to 2**63 - 1")
         if not 0 <= self.rise <= 1:
             found.append(f"rise is {self.rise}, allowed is 0 to 1")
+        if not 0 <= self.warmup_error <= 100:
+            found.append(f"warmup_error is {self.warmup_error}, allowed is 0 to 100")
+        if not 0 <= self.momentum < 1:
+            found.append(f"momentum is {self.momentum}, allowed is 0 to under 1")
         if self.nesterov and self.momentum == 0:
-            found.append("nesterov needs a momentum above 0")
-        if list(self.milestones) != sorted(set(self.milestones)):
-            found.append(f"milestones is {self.milestones}, allowed are rising iterations")
+            found.append("nesterov is True, allowed only with a momentum above 0")
+        if list(self.milestones) != sorted({m for m in self.milestones if m > 0}):
+            found.append(f"milestones is {self.milestones}, allowed are rising iterations from 1")
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,7 +93,7 @@ def from_dict(kind: type[R], values: dict[str, Any]) -> R:
     problems = [f"unknown field {name!r}" for name in values if name not in types]
     missing = [f.name for f in fields(kind) if f.name not in values]
     problems += [f"field {name!r} is missing" for name in missing]
-    given = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     problems += [
         f"{k} is {v!r}, allowed is {_describe(types[k])}"
         for k, v in given.items()

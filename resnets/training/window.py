@@ -6,6 +6,8 @@ import time
 import torch
 from torch import Tensor, nn
 
+from resnets.training.recipe import Recipe
+
 
 class Diverged(Exception):
     """Found after `step` iterations: loss or weights are not finite. The last good checkpoint is kept."""
@@ -18,10 +20,12 @@ class Diverged(Exception):
 class Window:
     """Sums of the losses since the last log line, on the device: adding to them does not wait for it."""
 
-    def __init__(self, sums: dict[str, Tensor], since: int) -> None:
+    def __init__(self, sums: dict[str, Tensor], start: int, recipe: Recipe) -> None:
         self.sums = sums
-        self.since = since
+        self.since = max(start - start % every for every in (recipe.log_every, recipe.evaluate_every))
         """The number of iterations done at the last log line."""
+        self.sound = start
+        """The number of iterations after which all weights were last seen to be finite."""
 
     def add(self, scalars: dict[str, Tensor]) -> None:
         """One iteration's losses."""
@@ -32,20 +36,21 @@ class Window:
     def close(self, done: int) -> dict[str, float]:
         """The means since the last log line; a new window begins. Raises `Diverged` unless all are finite."""
         means = {name: float(total) / (done - self.since) for name, total in self.sums.items()}
-        self._refuse(done, [name for name, mean in means.items() if not math.isfinite(mean)])
+        self._refuse(self.since, done, [name for name, mean in means.items() if not math.isfinite(mean)])
         self.sums, self.since = {}, done
         return means
 
     def refuse_nonfinite(self, done: int, model: nn.Module) -> None:
         """Raises `Diverged` unless all sums and all weights are finite: nothing else may become a checkpoint."""
-        self._refuse(done, [name for name, total in self.sums.items() if not math.isfinite(float(total))])
-        self._refuse(done, [name for name, t in model.state_dict().items() if not bool(torch.isfinite(t).all())])
+        self._refuse(self.since, done, [n for n, total in self.sums.items() if not math.isfinite(float(total))])
+        self._refuse(self.sound, done, [n for n, t in model.state_dict().items() if not bool(torch.isfinite(t).all())])
+        self.sound = done
 
-    def _refuse(self, done: int, names: list[str]) -> None:
+    @staticmethod
+    def _refuse(since: int, done: int, names: list[str]) -> None:
         if names:
-            first = max(1, min(self.since + 1, done))
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise Diverged(f"{names[0]}{more} not finite in iterations {first} to {done}", done)
+            raise Diverged(f"{names[0]}{more} not finite in iterations {since + 1} to {done}", done)
 
 
 class Clock:
