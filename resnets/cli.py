@@ -161,12 +161,10 @@ def train(arguments: argparse.Namespace) -> None:
     from resnets.paper.published import test_error
     from resnets.training.recipe import override
 
-    if arguments.recipe and "=" in arguments.recipe:  # no recipe was named, as with --resume
-        arguments.assignments.insert(0, arguments.recipe)
-        arguments.recipe = None
-    if sum(map(bool, (arguments.recipe, arguments.data, arguments.resume))) != 1:
+    words = [word for word in (arguments.recipe, *arguments.assignments) if word]
+    names, assignments = [w for w in words if "=" not in w], [w for w in words if "=" in w]
+    if len(names) + bool(arguments.data) + bool(arguments.resume) != 1:
         raise ValueError("one of RECIPE, --data FOLDER and --resume DIR is needed (`resnets train --help`)")
-    assignments = list(arguments.assignments)
     if arguments.precision:
         assignments.append(f"precision={arguments.precision}")
     if arguments.resume and arguments.out:
@@ -174,7 +172,7 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.resume:
         run = resume(Path(arguments.resume), assignments, arguments.device)
     else:
-        base = folder(arguments.data) if arguments.data else recipe(arguments.recipe)
+        base = folder(arguments.data) if arguments.data else recipe(names[0])
         chosen = override(base, assignments)
         out = Path(arguments.out or f"runs/{chosen.name}-seed{chosen.seed}")
         run = new_run(chosen, out, arguments.device)

@@ -92,7 +92,7 @@ def cifar10_resnet20_fast() -> ClassificationRecipe:
         iterations=4_400,
         schedule="one-cycle",
         milestones=(),
-        lr=0.4,
+        lr=0.2,
         nesterov=True,
         weight_decay=5e-4,
         normalisation="channel_mean_std",
@@ -173,7 +173,7 @@ def departures(given: ClassificationRecipe, precision: str) -> list[str]:
         if field not in (*BOOKKEEPING, "precision", "validation_images")
         and _text(getattr(given, field)) != _text(value)
     ]
-    if not given.data.startswith("cifar10"):
+    if given.data != "cifar10":
         phrases.insert(0, f"data: {given.data} (paper: cifar10)")
     if precision != "fp32":
         phrases.append(f"precision: {precision} (paper: fp32)")

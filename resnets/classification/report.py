@@ -39,7 +39,7 @@ def describe_run(run: Run, published: Published) -> RunReport:
         published=published(run.recipe.model, run.recipe.data),
         evaluation=evaluation and _evaluation(run, evaluation),
         iterations=run.recipe.iterations,
-        seconds=evaluation and evaluation["seconds"],
+        seconds=evaluation["seconds"] if evaluation else None,
         diverged=bool(rows) and rows[-1].get("event", "").startswith("diverged"),
     )
 

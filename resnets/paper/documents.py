@@ -18,6 +18,7 @@ from typing import Any
 
 from resnets.classification.recipes import RECIPES, departures, recipe
 from resnets.files import say, write_atomic
+from resnets.models.catalog import PAPER
 from resnets.models.describe import models_record
 from resnets.paper.published import test_error
 from resnets.training.progress import duration
@@ -34,10 +35,17 @@ _OPENING = re.compile(r"<!-- generated: ([\w-]+) -->")
 def models(results: Path) -> str:
     """The catalogue."""
     rows = [
-        (f"`{m['name']}`", m["layers"], f"{m['params']:,}", f"{m['multiply_adds']:,}", m["source"])
+        (
+            f"`{m['name']}`",
+            f"{m['layers']:,}",
+            f"{m['params']:,}",
+            f"{m['multiply_adds']:,}",
+            m["source"].removeprefix(f"{PAPER}, "),
+        )
         for m in models_record()["models"]
     ]
-    return _table(("name", "layers", "parameters", "multiply-adds", "source"), "lrrrl", rows)
+    table = _table(("name", "layers", "parameters", "multiply-adds", "source"), "lrrrl", rows)
+    return f"{table}\n\nTables, figures and sections are those of {PAPER}."
 
 
 def degradation(results: Path) -> str:

@@ -255,7 +255,7 @@ def _shortcut(axes: Axes, cell: Cell, middle: float, top: float, end: Point) -> 
     _stroke(axes, [end, (middle, below - PLUS)], INK)
     axes.add_patch(Circle((middle, below), PLUS, facecolor="white", edgecolor=INK, linewidth=0.7, zorder=4))
     for dx, dy in ((PLUS * 0.6, 0), (0, PLUS * 0.6)):
-        _stroke(axes, [(middle - dx, below - dy), (middle + dx, below + dy)], INK, zorder=5)
+        _stroke(axes, [(middle - dx, below - dy), (middle + dx, below + dy)], INK, zorder=5.0)
     mark = _mark(cell.block)
     if mark:
         x, y = edge + 0.75 * BULGE, (above + below) / 2  # the vertex of the Bezier curve
@@ -275,11 +275,11 @@ def _rounded(axes: Axes, x: float, y: float, width: float, height: float, radius
     axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=style, **look))
 
 
-def _stroke(axes: Axes, points: list[Point], colour: str, dotted: bool = False, zorder: float = 2) -> None:
+def _stroke(axes: Axes, points: list[Point], colour: str, dotted: bool = False, zorder: float = 2.0) -> None:
     _curve(axes, Curve(points), colour, dotted, zorder)
 
 
-def _curve(axes: Axes, curve: Curve, colour: str, dotted: bool, zorder: float = 2) -> None:
+def _curve(axes: Axes, curve: Curve, colour: str, dotted: bool, zorder: float = 2.0) -> None:
     style = (0, (0.1, 2.2)) if dotted else "solid"
     width = 1.3 if dotted else 0.8
     patch = PathPatch(curve, fill=False, edgecolor=colour, linewidth=width, linestyle=style, zorder=zorder)

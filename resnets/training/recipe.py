@@ -154,7 +154,7 @@ def _choices(kind: Any) -> tuple[Any, ...]:
 
 def _parse(text: str, kind: Any) -> Any:
     """`text` as a value of the type `kind`; ValueError where it is none."""
-    for choice in _choices(kind):
+    for choice in sorted(_choices(kind), key=lambda choice: choice is not NoneType):
         if choice is NoneType:
             if text.lower() == "none":
                 return None

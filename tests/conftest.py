@@ -1,0 +1,43 @@
+"""What all tests share. Annotations of shapes and types are checked as the package runs: here, and nowhere else."""
+
+import os
+from collections.abc import Iterator
+
+import jaxtyping
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# An int goes where a float is asked for, as for any type checker.
+_checker = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+_hook = jaxtyping.install_import_hook("resnets", _checker)
+
+import torch  # noqa: E402 - after the number of threads
+
+from resnets.classification.recipes import ClassificationRecipe, recipe  # noqa: E402 - after the hook
+from resnets.training.recipe import override  # noqa: E402
+
+TINY = (
+    "model=cifar_resnet8",
+    "iterations=24",
+    "batch_size=16",
+    "log_every=5",
+    "evaluate_every=10",
+    "checkpoint_every=7",
+    "precision=fp32",
+)
+"""A run of two seconds: log lines, evaluations and checkpoints at steps that do not coincide."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty data home, and one thread: bit-equal results are promised for equal numbers of them."""
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESNETS_DATA", str(tmp_path_factory.mktemp("data-home")))
+        yield
+
+
+@pytest.fixture
+def tiny() -> ClassificationRecipe:
+    """The recipe that `TINY` makes of digits-resnet20."""
+    return override(recipe("digits-resnet20"), list(TINY))

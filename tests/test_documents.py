@@ -1,0 +1,180 @@
+"""Generated blocks: the checkout's documents are up to date, and each block says what its results say."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resnets.classification.recipes import departures, recipe
+from resnets.models.catalog import list_models, model_spec
+from resnets.paper import documents
+from resnets.paper.documents import BLOCKS, fill, main
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {
+    "torch": "2.15.0",
+    "python": "3.11.7",
+    "resnets": "0.1.0",
+    "commit": "abc123",
+    "device": "CPU, 2 threads",
+}
+
+
+def test_the_documents_of_this_checkout_are_up_to_date() -> None:
+    stale = documents.stale(documents.documents(ROOT), ROOT / "results")
+    assert not stale, "type: python -m resnets.paper.documents"
+
+
+def test_the_readme_uses_every_block() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [name for name in BLOCKS if f"<!-- generated: {name} -->" not in text] == []
+
+
+def _write(path: Path, lines: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _run(name: str, seed: int, error: float, **changes: Any) -> dict[str, Any]:
+    chosen = recipe(name)
+    return {
+        "recipe": name,
+        "model": chosen.model,
+        "seed": seed,
+        "iterations": chosen.iterations,
+        "test_error": error,
+        "train_error": 1.0,
+        "seconds": 590.0,
+        "device": ENVIRONMENT["device"],
+        "precision": "bf16",
+        "departures": departures(chosen, "bf16"),
+        "data": {"name": chosen.data, "validation_images": chosen.validation_images},
+        "environment": ENVIRONMENT,
+        **changes,
+    }
+
+
+def test_models_are_counted(tmp_path: Path) -> None:
+    text = BLOCKS["models"](tmp_path)
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert len(rows) == len(list_models())
+    assert f"| {model_spec('cifar_resnet20').params:,} |" in next(row for row in rows if "`cifar_resnet20`" in row)
+
+
+@pytest.mark.parametrize("name", ["degradation", "runs", "speed"])
+def test_a_block_without_results_says_so(name: str, tmp_path: Path) -> None:
+    assert BLOCKS[name](tmp_path).startswith("Not measured yet: `")
+
+
+def test_runs_are_grouped_with_mean_and_deviation(tmp_path: Path) -> None:
+    fast = [_run("cifar10-resnet20-fast", seed, error) for seed, error in ((2, 8.5), (0, 8.1), (1, 8.3))]
+    _write(tmp_path / "cifar10.jsonl", fast)
+    text = BLOCKS["runs"](tmp_path)
+    (row,) = [line for line in text.splitlines() if "iterations" in line]
+    assert "| 0, 1, 2 | 8.30 ± 0.20 | 8.10, 8.30, 8.50 |  | 1.00 ± 0.00 | 9 min 50 s | CPU, 2 threads, bf16 |" in row
+    assert text.startswith("**cifar10-resnet20-fast**")
+    assert "torch 2.15.0, Python 3.11.7, resnets 0.1.0 at commit abc123." in text
+
+
+def test_the_papers_figure_stands_only_beside_the_papers_schedule(tmp_path: Path) -> None:
+    usual = departures(recipe("cifar10-resnet20"), "bf16")
+    short = ["iterations: 6400 (paper: 64000)", "milestones: 3200, 4800 (paper: 32000, 48000)", *usual]
+    lines = [
+        _run("cifar10-resnet20", 0, 8.7),
+        _run("cifar10-resnet20", 0, 12.0, iterations=6400, departures=short),
+        _run("cifar10-resnet20-45k", 0, 9.0),
+    ]
+    _write(tmp_path / "cifar10.jsonl", lines)
+    rows = [line for line in BLOCKS["runs"](tmp_path).splitlines() if "iterations" in line]
+    whole, shortened, held_out = (next(r for r in rows if error in r) for error in ("8.70", "12.00", "9.00"))
+    assert "| 64,000 iterations |" in whole
+    assert "| 8.75 |" in whole
+    assert "| 6,400 iterations; milestones: 3200, 4800 |" in shortened
+    assert "8.75" not in shortened
+    assert "| 64,000 iterations; 5,000 images held out |" in held_out
+
+
+def test_the_newest_degradation_with_its_verdict(tmp_path: Path) -> None:
+    table = [
+        {"net": f"{family}-{depth}", "train_error": [error, error + 1], "test_error": [5.0, 6.0]}
+        for family, depth, error in (("plain", 20, 1.0), ("resnet", 20, 0.5), ("plain", 56, 60.0), ("resnet", 56, 0.7))
+    ]
+    record = {
+        "table": table,
+        "plain_degrades": True,
+        "residual_does_not": True,
+        "degradation": True,
+        "deeper_minus_shallower": {"plain": [59.0, 59.0], "resnet": [0.2, 0.2]},
+        "seeds": [0, 1],
+        "seconds": 240.0,
+        "device": ENVIRONMENT["device"],
+        "precision": "bf16",
+        "environment": ENVIRONMENT,
+        "surrogate": "the digits",
+    }
+    old = {**record, "degradation": False, "seeds": [7, 8]}
+    _write(tmp_path / "degradation.jsonl", [old, record])
+    text = BLOCKS["degradation"](tmp_path)
+    assert "| plain-56 | 60.50 ± 0.71 | 5.50 ± 0.71 | 60.00, 61.00 |" in text
+    assert "plain +59.00, +59.00 points, residual +0.20, +0.20 points" in text
+    assert "**The paper's degradation shows.**" in text
+    assert "Seeds 0, 1; 4 min 00 s of training in all. On CPU, 2 threads, bf16; torch 2.15.0" in text
+    _write(tmp_path / "degradation.jsonl", [record, old])
+    assert "**The paper's degradation does not show.**" in BLOCKS["degradation"](tmp_path)
+
+
+def test_the_newest_speed_of_each_kind(tmp_path: Path) -> None:
+    line = {
+        "what": "training x",
+        "plain_images_per_second": 400,
+        "ours_images_per_second": 1000,
+        "ratio": 2.5,
+        "precision": "bf16",
+        "compiled": False,
+        **ENVIRONMENT,
+    }
+    newer = {**line, "ours_images_per_second": 1200, "ratio": 3.0}
+    _write(tmp_path / "bench" / "training.jsonl", [line, {**line, "compiled": True}, newer])
+    text = BLOCKS["speed"](tmp_path)
+    assert "| training x; bf16 | 400 | 1,200 | 3.00 |" in text
+    assert "| training x; bf16, compiled | 400 | 1,000 | 2.50 |" in text
+    assert "torch 2.15.0" in text
+
+
+def test_filling_leaves_the_rest_alone_and_is_repeatable(tmp_path: Path) -> None:
+    text = "before\n<!-- generated: speed -->\nold\n<!-- end -->\nafter\n"
+    filled = fill(text, tmp_path)
+    assert filled.startswith("before\n<!-- generated: speed -->\n\nNot measured yet")
+    assert filled.endswith("<!-- end -->\nafter\n")
+    assert "old" not in filled
+    assert fill(filled, tmp_path) == filled
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("<!-- generated: nothing -->\n<!-- end -->", "'nothing', allowed are models"),
+        ("<!-- generated: speed -->\n", "end"),
+    ],
+)
+def test_wrong_blocks_are_refused(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=says):
+        fill(text, tmp_path)
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- generated: speed -->\n<!-- end -->\n")
+    assert main(["--check"]) == 1
+    assert "README.md: not up to date" in capsys.readouterr().err
+    assert "Not measured" not in readme.read_text()
+    assert main([]) == 0
+    assert "Not measured" in readme.read_text()
+    assert main(["--check"]) == 0
+    _write(tmp_path / "results" / "bench" / "training.jsonl", [])
+    (tmp_path / "results" / "bench" / "training.jsonl").write_text("{broken\n")
+    assert main([]) == 2
+    assert "training.jsonl, line 1" in capsys.readouterr().err
+    assert main(["missing.md"]) == 2

@@ -1,0 +1,272 @@
+"""The one loop, on a task it does not know: the journal, the windows, events, divergence, what is refused."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from toy import BATCH, POINTS, Toy, toy_recipe
+from torch import Tensor, nn
+
+from resnets.training import loop
+from resnets.training.checkpoint import checkpoints, newest
+from resnets.training.interruption import Stopped
+from resnets.training.journal import read_journal
+from resnets.training.loop import train
+from resnets.training.window import Diverged
+
+FIELDS = ["step", "epoch", "loss", "train_error", "test_error", "lr", "images_per_second"]
+
+
+def signal_at(step: int) -> Callable[[int], None]:
+    """Ctrl-C as the batch of `step` is made; the iteration is still done."""
+    import signal
+
+    return lambda current: signal.raise_signal(signal.SIGINT) if current == step else None
+
+
+def figures(folder: Path) -> list[dict[str, Any]]:
+    """The journal without the speed, the one thing in it that is not repeatable."""
+    return [{k: v for k, v in row.items() if k != "images_per_second"} for row in read_journal(folder)]
+
+
+def by_hand(iterations: int, lr: float = 0.05) -> tuple[list[float], nn.Linear]:
+    """The losses of every iteration, and the model after them, from a loop of six lines."""
+    toy = Toy()
+    optimizer = torch.optim.SGD(toy.model.parameters(), lr=lr, momentum=0.9)
+    losses, batches = [], toy.batches(0)
+    for _ in range(iterations):
+        loss = toy.losses(next(batches))["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses, toy.model
+
+
+def test_a_run_against_a_loop_by_hand(tmp_path: Path) -> None:
+    toy = Toy()
+    outcome = toy.train(toy_recipe(), tmp_path)
+    losses, model = by_hand(20)
+    assert torch.equal(toy.model.weight, model.weight)
+    assert torch.equal(toy.model.bias, model.bias)
+    rows = read_journal(tmp_path)
+    assert [row["step"] for row in rows] == [4, 8, 12, 16, 20]
+    for row in rows:
+        step = row["step"]
+        assert list(row) == FIELDS
+        assert row["loss"] == pytest.approx(sum(losses[step - 4 : step]) / 4, rel=1e-6)
+        assert row["epoch"] == step * BATCH / POINTS
+        assert row["lr"] == 0.05
+        assert row["images_per_second"] > 0
+        assert (row["test_error"] is None) == (step not in (8, 16, 20))
+    assert outcome.errors == {"test_error": rows[-1]["test_error"]}
+    assert outcome.events == []
+    assert outcome.seconds > 0
+    assert toy.evaluations == 3
+    assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["step-00000015.pt", "step-00000020.pt"]
+
+
+def test_evaluations_between_log_lines_are_rows_too(tmp_path: Path) -> None:
+    losses, _ = by_hand(10)
+    Toy().train(toy_recipe(iterations=10, log_every=4, evaluate_every=3), tmp_path)
+    rows = read_journal(tmp_path)
+    assert [row["step"] for row in rows] == [3, 4, 6, 8, 9, 10]
+    assert [row["step"] for row in rows if row["test_error"] is not None] == [3, 6, 9, 10]
+    assert rows[2]["loss"] == pytest.approx((losses[4] + losses[5]) / 2, rel=1e-6)
+    assert rows[-1]["loss"] == pytest.approx(losses[9], rel=1e-6)
+
+
+def test_the_loop_knows_no_task(tmp_path: Path) -> None:
+    toy = Toy()
+
+    def losses(batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        loss = toy.losses(batch)["loss"]
+        return {"loss": 2 * loss, "boxes": loss, "masks": loss * 0 + 3}
+
+    outcome = train(
+        toy.model,
+        toy_recipe(),
+        tmp_path,
+        batches=toy.batches,
+        losses=losses,
+        evaluate=lambda: {"box_error": 7.0, "test_error": 8.0},
+        epoch_size=POINTS,
+    )
+    assert outcome.errors == {"box_error": 7.0, "test_error": 8.0}
+    for row in read_journal(tmp_path):
+        assert row["loss"] == pytest.approx(2 * row["boxes"])
+        assert row["masks"] == 3
+    assert read_journal(tmp_path)[-1]["box_error"] == 7.0
+
+
+@pytest.mark.parametrize("stop", range(1, 20))
+def test_stopped_at_any_step_and_resumed(tmp_path: Path, stop: int) -> None:
+    recipe = toy_recipe(evaluate_every=6)
+    whole, parts = Toy(), Toy(before=signal_at(stop - 1))
+    whole.train(recipe, tmp_path / "whole")
+    with pytest.raises(Stopped, match=f"SIGINT after {stop} iterations, state saved; .*--resume") as stopped:
+        parts.train(recipe, tmp_path / "parts")
+    assert stopped.value.signum == 2
+    state = newest(tmp_path / "parts" / "checkpoints")
+    assert state is not None
+    assert state.step == stop
+    assert parts.steps == list(range(stop))
+
+    again = Toy()
+    outcome = again.train(recipe, tmp_path / "parts")
+    assert again.steps[0] == stop
+    assert torch.equal(again.model.weight, whole.model.weight)
+    assert torch.equal(again.model.bias, whole.model.bias)
+    assert figures(tmp_path / "parts") == figures(tmp_path / "whole")
+    assert outcome.seconds > state.seconds
+
+
+def test_a_signal_in_the_last_iteration_changes_nothing(tmp_path: Path) -> None:
+    Toy(before=signal_at(19)).train(toy_recipe(), tmp_path)
+    assert read_journal(tmp_path)[-1]["step"] == 20
+
+
+def test_a_finished_run_is_evaluated_again_not_trained(tmp_path: Path) -> None:
+    first, again = Toy(), Toy()
+    outcome = first.train(toy_recipe(), tmp_path)
+    rows = (tmp_path / "metrics.jsonl").read_bytes()
+    assert again.train(toy_recipe(), tmp_path).errors == outcome.errors
+    assert again.steps == []
+    assert torch.equal(again.model.weight, first.model.weight)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == rows
+
+
+def test_what_was_written_after_the_checkpoint_is_written_again(tmp_path: Path) -> None:
+    Toy().train(toy_recipe(), tmp_path)
+    expected, text = figures(tmp_path), (tmp_path / "metrics.jsonl").read_text()
+    newest_one = checkpoints(tmp_path / "checkpoints")[-1]
+    newest_one.unlink()  # as if killed between 15 and 20 ...
+    (tmp_path / "metrics.jsonl").write_text(text + '{"step": 17, "event": "ahead"}\n{"step": 18, "lo')  # ... in a line
+    Toy().train(toy_recipe(), tmp_path)
+    assert figures(tmp_path) == expected
+
+
+def test_the_warm_up_ends_once_and_is_recorded(tmp_path: Path) -> None:
+    recipe = toy_recipe(warmup_lr=0.01, warmup_error=99.0, iterations=40)
+    outcome = Toy().train(recipe, tmp_path / "whole")
+    (event,) = outcome.events
+    assert 0 < event.step < 40
+    journal = read_journal(tmp_path / "whole")
+    assert [row for row in journal if "event" in row] == [{"step": event.step, "event": event.text}]
+    rates = {row["step"]: row["lr"] for row in journal if "lr" in row}
+    assert all(rate == (0.01 if step <= event.step else 0.05) for step, rate in rates.items())
+    for stop in (event.step - 1, event.step, event.step + 1):  # the event survives, and happens once
+        folder = tmp_path / str(stop)
+        with pytest.raises(Stopped):
+            Toy(before=signal_at(stop - 1)).train(recipe, folder)
+        assert Toy().train(recipe, folder).events == outcome.events
+        assert figures(folder) == figures(tmp_path / "whole")
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Divergence
+
+
+def poisoned(step: int) -> Toy:
+    toy = Toy()
+    toy.before = lambda current: setattr(toy, "scale", math.nan if current == step else 1.0)
+    return toy
+
+
+@pytest.mark.parametrize(
+    ("step", "first", "last"),
+    [(1, 1, 4), (4, 5, 5), (9, 9, 10), (17, 17, 20)],  # found at a log line, a checkpoint, ...
+)
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, step: int, first: int, last: int) -> None:
+    with pytest.raises(Diverged, match=f"^loss.* not finite in iterations {first} to {last}$"):
+        poisoned(step).train(toy_recipe(), tmp_path)
+    assert first <= step + 1 <= last
+    state = newest(tmp_path / "checkpoints")
+    assert state is not None
+    assert state.step == 5 * ((first - 1) // 5)
+    for path in checkpoints(tmp_path / "checkpoints"):
+        stored = torch.load(path, weights_only=True)
+        assert all(bool(tensor.isfinite().all()) for tensor in stored["model"].values())
+    note = read_journal(tmp_path)[-1]
+    assert note["step"] == last
+    assert re.search(f"diverged: .*{first} to {last}", note["event"])
+    # The loss was at fault, not the state: without the fault the run goes on from there.
+    healthy, whole = Toy(), Toy()
+    healthy.train(toy_recipe(), tmp_path)
+    whole.train(toy_recipe(), tmp_path / "whole")
+    assert torch.equal(healthy.model.weight, whole.model.weight)
+    assert figures(tmp_path) == figures(tmp_path / "whole")
+
+
+def test_weights_that_are_not_finite_never_become_a_checkpoint(tmp_path: Path) -> None:
+    """The losses stay finite: a buffer, as BN's running variance, overflows unseen."""
+    toy = Toy()
+    toy.model.register_buffer("running", torch.zeros(2))
+
+    def overflow(step: int) -> None:
+        if step == 6:
+            toy.model.get_buffer("running").fill_(math.inf)
+
+    toy.before = overflow
+    with pytest.raises(Diverged, match=r"^running not finite in iterations 6 to 8$"):
+        toy.train(toy_recipe(), tmp_path)
+    assert toy.evaluations == 0  # nothing that is broken is evaluated
+    state = newest(tmp_path / "checkpoints")
+    assert state is not None
+    assert state.step == 5
+
+
+def test_a_divergence_in_earnest(tmp_path: Path) -> None:
+    with pytest.raises(Diverged, match="not finite in iterations"):
+        Toy().train(toy_recipe(lr=1e30), tmp_path)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What is refused
+
+
+def test_another_recipe_is_refused_naming_the_fields(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        Toy(before=signal_at(6)).train(toy_recipe(), tmp_path)
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    with pytest.raises(ValueError, match=r"another recipe: lr is 0\.2, was 0\.05; momentum is 0\.5, was 0\.9$"):
+        Toy().train(toy_recipe(lr=0.2, momentum=0.5), tmp_path)
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_is_known_at_once(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("a file where the folder should be")
+    toy = Toy()
+    with pytest.raises(OSError, match="checkpoints"):
+        toy.train(toy_recipe(), tmp_path)
+    assert toy.steps == []
+
+
+@pytest.mark.parametrize("line", ["nonsense", "[1]", '{"loss": 1}', '{"step": "4"}'])
+def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path, line: str) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 4}\n' + line + '\n{"step": 8}\n')
+    with pytest.raises(ValueError, match=r"metrics\.jsonl, line 2: not a row"):
+        Toy().train(toy_recipe(), tmp_path)
+
+
+def test_the_host_waits_for_the_device_only_where_it_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a value of a tensor is what makes the host wait."""
+    waits: list[int] = []
+    toy = Toy()
+    read = Tensor.__float__
+
+    def noted(self: Tensor) -> float:
+        waits.append(toy.steps[-1] + 1)
+        return read(self)
+
+    monkeypatch.setattr(Tensor, "__float__", noted)
+    recipe = toy_recipe(log_every=10, evaluate_every=20, checkpoint_every=20)
+    toy.train(recipe, tmp_path)
+    assert set(waits) == {10, 20}
+    assert loop.__doc__
+    assert json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])["step"] == 10

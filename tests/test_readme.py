@@ -1,0 +1,144 @@
+"""Every command of the README is run, or at least parsed; every file it names or links to is there.
+
+How each command is treated is said in `HOW`; one that is not listed there fails.
+
+    run        as it stands, through `resnets.cli.main`, in a temporary folder
+    shortened  the same with `SHORT` behind it: the digits for CIFAR-10, four iterations of sixteen images
+    parsed     by the real parser only, because it asks the network or takes minutes
+    module     `python -m resnets.paper.documents ...` as it stands, in the checkout
+    benchmark  its arguments are parsed with --help
+    make       the target is there, with what it runs
+    shell      sets up the shell; the folder it names is the one that the Makefile makes
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from resnets.cli import main, parse
+from resnets.paper import documents
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+HOW = {
+    "make demo": "make",
+    "make test": "make",
+    "make check": "make",
+    "source .venv/bin/activate": "shell",
+    "resnets data fetch": "parsed",
+    "resnets train": "shortened",
+    "resnets train --resume": "run",
+    "resnets reproduce": "parsed",
+    "resnets evaluate": "run",
+    "resnets predict": "run",
+    "resnets compare": "run",
+    "resnets report": "run",
+    "resnets models": "run",
+    "resnets describe": "run",
+    "resnets doctor": "run",
+    "python -m resnets.paper.documents": "module",
+    "python benchmarks/": "benchmark",
+}
+SHORT = "data=digits iterations=4 batch_size=16 log_every=2 evaluate_every=4 checkpoint_every=4 milestones="
+
+
+def blocks(language: str) -> list[str]:
+    """The contents of the README's code blocks in `language`."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("bash") for line in block.splitlines() if line.strip()]
+
+
+def how(command: str) -> str:
+    """The entry of `HOW` with the longest prefix of `command`."""
+    prefixes = [prefix for prefix in HOW if command.startswith(prefix)]
+    assert prefixes, f"the README's command {command!r} is not in HOW: say how it is tested"
+    return HOW[max(prefixes, key=len)]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the files that the README's commands name, in which all of them run one after the other."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("picture.png", *(f"pictures/{kind}/{i}.jpg" for kind in ("cat", "dog") for i in range(1, 5))):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        colour = "tan" if "cat" in name else "navy"
+        Image.new("RGB", (40, 36), colour).save(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = shlex.split(command)
+    match how(command):
+        case "run":
+            assert main(_on_digits(words[1:])) == 0
+        case "shortened":
+            # a folder of pictures stays one
+            short = [s for s in SHORT.split() if "--data" not in words or not s.startswith("data=")]
+            assert main([*words[1:], *short]) == 0
+        case "parsed":
+            parse(words[1:])
+        case "module":
+            assert words[:3] == ["python", "-m", "resnets.paper.documents"]
+            monkeypatch.chdir(ROOT)
+            assert documents.main(words[3:]) == 0
+        case "benchmark":
+            parsed = subprocess.run([sys.executable, *words[1:], "--help"], cwd=ROOT, capture_output=True, text=True)
+            assert parsed.returncode == 0
+            assert all(word in parsed.stdout for word in words[2:] if word.startswith("--"))
+        case "make":
+            dry = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, text=True)
+            assert dry.returncode == 0, dry.stderr
+            runs = {"demo": "resnets reproduce degradation", "test": "python -m pytest", "check": "pyright"}
+            assert runs[words[1]] in dry.stdout
+        case "shell":
+            assert words == ["source", ".venv/bin/activate"]
+            assert "VENV := .venv\n" in (ROOT / "Makefile").read_text()
+
+
+def _on_digits(words: list[str]) -> list[str]:
+    """The runs were shortened to digits, so that is what they are evaluated on."""
+    return ["digits" if word == "cifar10" else word for word in words]
+
+
+def test_the_commands_left_what_the_readme_promises(workplace: Path) -> None:
+    run = workplace / "runs" / "cifar10-resnet20-fast-seed0"
+    if not run.exists():
+        pytest.skip("only after test_command")
+    for name in ("recipe.json", "metrics.jsonl", "checkpoints", "model.safetensors", "report.html"):
+        assert (run / name).exists()
+    assert (workplace / "drawn" / "picture.png").exists()
+    assert (workplace / "network.png").exists()
+
+
+def test_python_blocks(workplace: Path) -> None:
+    if not (workplace / "runs" / "cifar10-resnet20-fast-seed0").exists():
+        assert main(["train", "cifar10-resnet20-fast", *SHORT.split()]) == 0
+    before = torch.get_rng_state()
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), {})
+    torch.set_rng_state(before)
+
+
+def test_every_link_within_the_project_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)]+)\)|src=\"([^\"]+)\"", README)
+    inner = [a or b for a, b in links if not (a or b).startswith(("http:", "https:", "#"))]
+    assert inner
+    assert [link for link in inner if not (ROOT / link).exists()] == []
+
+
+def test_the_first_two_commands_come_first() -> None:
+    assert COMMANDS[:2] == ["make demo", "make test"]

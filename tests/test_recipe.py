@@ -1,0 +1,235 @@
+"""Recipes: the paper's numbers, overrides by field, and errors that name all that is wrong at once."""
+
+import json
+import math
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from resnets.classification.recipes import RECIPES, ClassificationRecipe, departures, folder, recipe
+from resnets.training.recipe import changed_fields, from_dict, override
+
+PAPER = [f"resnet{depth}" for depth in (20, 32, 44, 56, 110, 1202)] + [f"plain{d}" for d in (20, 32, 44, 56, 110)]
+
+
+def refused(call: Any, *arguments: Any) -> str:
+    with pytest.raises(ValueError, match=r".") as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What recipes say
+
+
+@pytest.mark.parametrize("net", PAPER)
+@pytest.mark.parametrize("suffix", ["", "-45k"])
+def test_the_papers_recipes(net: str, suffix: str) -> None:
+    """arXiv:1512.03385, section 4.2."""
+    given = recipe(f"cifar10-{net}{suffix}")
+    assert (given.name, given.model, given.data) == (f"cifar10-{net}{suffix}", f"cifar_{net}", "cifar10")
+    assert (given.iterations, given.batch_size) == (64_000, 128)
+    assert (given.lr, given.lr_factor, given.milestones, given.schedule) == (0.1, 0.1, (32_000, 48_000), "steps")
+    assert (given.momentum, given.nesterov, given.weight_decay) == (0.9, False, 1e-4)
+    assert (given.padding, given.flip, given.normalisation) == (4, True, "pixel_mean")
+    assert given.label_smoothing == 0
+    assert given.validation_images == (5_000 if suffix else 0)
+    assert (given.warmup_lr, given.warmup_error) == (0.01 if net.endswith("110") else None, 80)
+
+
+def test_every_recipe_builds_and_survives_json() -> None:
+    for name in RECIPES:
+        given = recipe(name)
+        assert given.name == name
+        assert from_dict(ClassificationRecipe, json.loads(json.dumps(given.to_dict()))) == given
+    assert {f"cifar10-{net}{suffix}" for net in PAPER for suffix in ("", "-45k")} <= set(RECIPES)
+    assert {f"digits-{net}" for net in PAPER} | {"cifar10-resnet20-fast"} <= set(RECIPES)
+    assert recipe("cifar10-resnet20-fast").schedule == "one-cycle"
+    assert folder("some/where").data == "some/where"
+
+
+def test_an_unknown_recipe_is_refused_with_all_names() -> None:
+    message = refused(recipe, "cifar10-resnet21")
+    assert "'cifar10-resnet21'" in message
+    assert all(name in message for name in RECIPES)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Departures
+
+
+def test_the_papers_recipe_departs_in_nothing() -> None:
+    for net in PAPER:
+        assert departures(recipe(f"cifar10-{net}"), "fp32") == []
+
+
+def test_where_a_run_and_how_fast_is_no_departure() -> None:
+    changed = override(
+        recipe("cifar10-resnet20"),
+        ["seed=3", "log_every=7", "evaluate_every=9", "checkpoint_every=11", "channels_last=false", "compile=true"],
+    )
+    assert departures(changed, "fp32") == []
+
+
+def test_every_other_choice_is_a_departure_and_named() -> None:
+    paper = recipe("cifar10-resnet110")
+    changes = {
+        "iterations": 6_400,
+        "batch_size": 64,
+        "lr": 0.2,
+        "schedule": "one-cycle",
+        "milestones": (),
+        "lr_factor": 0.2,
+        "rise": 0.5,
+        "warmup_lr": None,
+        "warmup_error": 90.0,
+        "momentum": 0.8,
+        "nesterov": True,
+        "weight_decay": 5e-4,
+        "normalisation": "channel_mean_std",
+        "padding": 2,
+        "flip": False,
+        "label_smoothing": 0.1,
+        "decay": "all" if paper.decay == "weights" else "weights",
+    }
+    for name, value in changes.items():
+        assert [phrase.partition(":")[0] for phrase in departures(replace(paper, **{name: value}), "fp32")] == [name]
+    bookkeeping = {"name", "seed", "log_every", "evaluate_every", "checkpoint_every", "channels_last", "compile"}
+    elsewhere = {"model", "data", "precision", "validation_images"}
+    assert set(changes) | bookkeeping | elsewhere == {field.name for field in fields(ClassificationRecipe)}
+    assert departures(replace(paper, lr=0.2), "fp32") == ["lr: 0.2 (paper: 0.1)"]
+    assert departures(replace(paper, milestones=()), "fp32") == ["milestones: none (paper: 32000, 48000)"]
+
+
+def test_precision_and_data_are_departures() -> None:
+    paper = recipe("cifar10-resnet20")
+    assert departures(paper, "bf16") == ["precision: bf16 (paper: fp32)"]
+    assert departures(paper, "tf32") == ["precision: tf32 (paper: fp32)"]
+    assert departures(replace(paper, data="digits"), "fp32") == ["data: digits (paper: cifar10)"]
+    assert departures(replace(paper, data="cifar100"), "fp32") == ["data: cifar100 (paper: cifar10)"]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Overrides
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "value"),
+    [
+        ("lr=1e-3", "lr", 1e-3),
+        ("lr=1", "lr", 1.0),
+        ("iterations=7", "iterations", 7),
+        ("milestones=3,5", "milestones", (3, 5)),
+        ("milestones=(3, 5)", "milestones", (3, 5)),
+        ("milestones=", "milestones", ()),
+        ("warmup_lr=none", "warmup_lr", None),
+        ("warmup_lr=0.5", "warmup_lr", 0.5),
+        ("flip=False", "flip", False),
+        ("nesterov=true", "nesterov", True),
+        ("schedule=one-cycle", "schedule", "one-cycle"),
+        ("data=a=b", "data", "a=b"),
+        ("model=cifar_resnet8", "model", "cifar_resnet8"),
+        (f"seed={2**63 - 1}", "seed", 2**63 - 1),
+    ],
+)
+def test_overrides_are_typed(text: str, name: str, value: Any) -> None:
+    changed = override(recipe("cifar10-resnet20"), [text])
+    assert getattr(changed, name) == value
+    assert type(getattr(changed, name)) is type(value)
+    assert replace(changed, **{name: getattr(recipe("cifar10-resnet20"), name)}) == recipe("cifar10-resnet20")
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("iterations=1.5", "a whole number"),
+        ("iterations=0", "1 or more"),
+        ("batch_size=-1", "1 or more"),
+        ("log_every=0", "1 or more"),
+        ("lr=fast", "a number"),
+        ("lr=", "a number"),
+        ("lr=nan", "a finite number from 0"),
+        ("lr=inf", "a finite number from 0"),
+        ("lr=-0.1", "a finite number from 0"),
+        ("lr_factor=nan", "a finite number from 0"),
+        ("lr_factor=-1", "a finite number from 0"),
+        ("weight_decay=inf", "a finite number from 0"),
+        ("warmup_lr=nan", "a finite number from 0"),
+        ("warmup_lr=-1", "a finite number from 0"),
+        ("warmup_lr=soon", "a number or none"),
+        ("warmup_error=nan", "0 to 100"),
+        ("warmup_error=101", "0 to 100"),
+        ("momentum=1", "0 to under 1"),
+        ("momentum=nan", "0 to under 1"),
+        ("rise=1.1", "0 to 1"),
+        ("rise=nan", "0 to 1"),
+        ("seed=-1", "0 to 2**63 - 1"),
+        (f"seed={2**63}", "0 to 2**63 - 1"),
+        ("milestones=5,3", "rising iterations from 1"),
+        ("milestones=3,3", "rising iterations from 1"),
+        ("milestones=0,3", "rising iterations from 1"),
+        ("milestones=a", "whole numbers joined by commas"),
+        ("schedule=cosine", "steps or one-cycle"),
+        ("precision=fp16", "auto or fp32 or tf32 or bf16"),
+        ("flip=yes", "true or false"),
+        ("padding=-1", "0 or more"),
+        ("validation_images=-1", "0 or more"),
+        ("label_smoothing=1", "0 to under 1"),
+        ("label_smoothing=nan", "0 to under 1"),
+        ("normalisation=none", "pixel_mean or channel_mean_std"),
+        ("model=cifar_resnet21", "no network is called 'cifar_resnet21'"),
+    ],
+)
+def test_wrong_values_are_refused_with_what_is_allowed(text: str, allowed: str) -> None:
+    name, _, value = text.partition("=")
+    message = refused(override, recipe("cifar10-resnet20"), [text])
+    assert message.startswith(f"1 wrong in the recipe's fields: {name} is ")
+    assert allowed in message
+    assert value.strip("+").split(",")[0] in message
+
+
+def test_nesterov_needs_momentum() -> None:
+    assert "nesterov" in refused(override, recipe("cifar10-resnet20"), ["nesterov=true", "momentum=0"])
+
+
+def test_all_that_is_wrong_is_said_together() -> None:
+    wrong = ["lr=fast", "epochs=3", "iterations=0", "moment=0.9", "schedule=cosine", "plainly", "name=x", "rise=2"]
+    message = refused(override, recipe("cifar10-resnet20"), ["batch_size=64", *wrong])
+    assert message.startswith("8 wrong in the recipe's fields: ")
+    for part in ("lr is 'fast'", "'epochs'", "iterations is 0", "'moment'", "'cosine'", "'plainly'", "'name'", "rise"):
+        assert part in message
+    assert "did you mean 'momentum'?" in message
+    assert "batch_size" not in message
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# From files
+
+
+def test_all_that_is_wrong_in_a_file_is_said_together() -> None:
+    values = recipe("cifar10-resnet20").to_dict()
+    del values["momentum"]
+    values |= {"epochs": 3, "lr": "fast", "seed": True, "milestones": [1.5], "iterations": 2.0}
+    message = refused(from_dict, ClassificationRecipe, values)
+    for part in ("'epochs'", "'momentum' is missing", "lr is 'fast'", "seed is True", "milestones", "iterations is 2.0"):
+        assert part in message
+
+
+def test_ranges_hold_in_a_file_too() -> None:
+    values = {**recipe("cifar10-resnet20").to_dict(), "lr": math.nan, "momentum": 2}
+    message = refused(from_dict, ClassificationRecipe, values)
+    assert "lr is nan" in message
+    assert "momentum is 2" in message
+
+
+def test_an_integer_is_a_float_too() -> None:
+    values = {**recipe("cifar10-resnet20").to_dict(), "lr": 1}
+    assert from_dict(ClassificationRecipe, values).lr == 1
+
+
+def test_changed_fields_are_named_with_both_values() -> None:
+    old, new = {"a": 1, "b": [1, 2], "c": None}, {"a": 2, "b": [1, 2], "d": 3}
+    assert changed_fields(new, old) == ["a is 2, was 1", "d is 3, was None"]
+    assert changed_fields(old, dict(old)) == []
