@@ -4,9 +4,12 @@ import json
 from itertools import pairwise
 
 import pytest
+from torch import nn
 
+from resnets.models.blocks import Basic, ZeroPad
 from resnets.models.catalog import list_models, model_spec
 from resnets.models.describe import describe_record, describe_text, models_record, models_text
+from resnets.models.outline import outline
 
 
 def stages(name: str) -> dict[str, tuple[list[int], list[str]]]:
@@ -104,3 +107,12 @@ def test_unknown_names() -> None:
     for describe in (describe_record, describe_text):
         with pytest.raises(ValueError, match="no network is called 'resnet51'"):
             describe("resnet51")
+
+
+def test_a_stride_alone_changes_the_shape() -> None:
+    blocks = [Basic(8, 8, 8, 2, ZeroPad(8, 8, 2)), Basic(8, 8, 8, 1, nn.Identity()), Basic(8, 8, 8, 1, None)]
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Sequential(*blocks))
+    head, stage = outline(model, 16).stages
+    assert (head.output_size, stage.output_size) == ((16, 16), (8, 8))
+    found = [(block.shortcut, block.changes_shape) for block in stage.blocks]
+    assert found == [("zeros", True), ("identity", False), (None, False)]

@@ -326,7 +326,8 @@ def test_any_depth_6n_plus_2_can_follow_a_family() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["cifar_resnet21", "cifar_resnet2", "cifar_resnet020", "cifar_resnet", "resnet8", "resnet", ""]
+    "name",
+    ["cifar_resnet21", "cifar_resnet22", "cifar_resnet2", "cifar_resnet020", "cifar_resnet", "resnet8", "resnet", ""],
 )
 def test_unknown_names(name: str) -> None:
     with pytest.raises(ValueError, match="no network is called") as error:

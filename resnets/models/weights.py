@@ -178,7 +178,7 @@ def one_line(error: Exception) -> str:
     text = next(iter(str(error).strip().splitlines()), "")
     if text.startswith("Weights only load failed"):  # and here torch advises to load it with code
         text = "not tensors and plain containers"
-    text = text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+    text = text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}".removesuffix(": ")
     return text if len(text) <= 160 else text[:157] + "..."
 
 

@@ -54,12 +54,12 @@ class Progress:
             f"{share} {step}/{self.iterations}".strip(),
             f"epoch {row['epoch']:.1f}",
             f"loss {row['loss']:.3f}",
-            f"error {', '.join(errors)}",
+            f"error {', '.join(errors)}" if errors else "",
             f"lr {row['lr']:.4g}",
             f"{row['images_per_second']:.0f} images/s",
             f"{duration(left)} left",
         ]
-        return "  ".join(parts)
+        return "  ".join(part for part in parts if part)
 
 
 def duration(seconds: float) -> str:

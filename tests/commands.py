@@ -1,0 +1,80 @@
+"""The command line as a process of its own, to be sent signals: a new interpreter, or a fork of one that has torch."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from resnets.cli import main
+from resnets.training.journal import read_journal
+
+_context = get_context("forkserver")
+_context.set_forkserver_preload(["resnets.classification.run", "resnets.classification.report", "sklearn.datasets"])
+
+ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
+
+
+def command(*words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """`resnets WORDS...` to its end, in a new interpreter."""
+    return subprocess.run(_line(words), **_options(options), check=False, timeout=300)
+
+
+def start(*words: str | Path, **options: Any) -> subprocess.Popen[str]:
+    """`resnets WORDS...` in a new interpreter, begun."""
+    return subprocess.Popen(_line(words), **_options(options))
+
+
+def _line(words: tuple[str | Path, ...]) -> list[str]:
+    return [sys.executable, "-m", "resnets.cli", *map(str, words)]
+
+
+def _options(given: dict[str, Any]) -> dict[str, Any]:
+    environment = {**os.environ, **ENVIRONMENT, **given.pop("env", {})}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return {**pipes, "env": environment, **given}
+
+
+def fork(log: Path, *words: str | Path) -> BaseProcess:
+    """`resnets WORDS...` begun, in seconds less; what it says goes to the file `log`."""
+    process = _context.Process(target=_run, args=(log, [str(word) for word in words], dict(os.environ)))
+    process.start()
+    return process
+
+
+def _run(log: Path, words: list[str], environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    with log.open("a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+        status = main(words)
+    sys.exit(status)
+
+
+def wait_for_step(process: Any, folder: Path, step: int) -> None:
+    """Until the journal of the run in `folder` has reached `step`."""
+    patience = time.monotonic() + 120
+    while last_step(folder) < step:
+        ended = process.poll() if isinstance(process, subprocess.Popen) else process.exitcode
+        assert ended is None, f"ended with {ended} before iteration {step}"
+        assert time.monotonic() < patience
+        time.sleep(0.002)
+
+
+def last_step(folder: Path) -> int:
+    return max((row["step"] for row in read_journal(folder)), default=0)
+
+
+def figures(folder: Path) -> list[dict[str, Any]]:
+    """The journal without the speed, the one thing in it that is not repeatable."""
+    return [{k: v for k, v in row.items() if k != "images_per_second"} for row in read_journal(folder)]
+
+
+def evaluation(folder: Path) -> dict[str, Any]:
+    """The final evaluation without the time it took."""
+    record = json.loads((folder / "evaluation.json").read_text())
+    del record["seconds"]
+    return record

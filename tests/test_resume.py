@@ -1,0 +1,167 @@
+"""Runs that are killed or stopped, and go on: the final weights are those of a run that was not, bit for bit."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from commands import command, evaluation, figures, fork, last_step, start, wait_for_step
+from conftest import TINY
+
+from resnets.training.checkpoint import newest
+from resnets.training.journal import read_journal
+
+SHORT = ("train", "digits-resnet20", *TINY, "iterations=60")
+WARM_UP = (*SHORT, "schedule=steps", "warmup_lr=0.001", "warmup_error=88", "seed=2")
+"""The rule of the 110-layer net: in the middle of the run the training error falls under the threshold."""
+
+
+def finish(log: Path, *words: str | Path) -> None:
+    process = fork(log, *words)
+    process.join()
+    assert process.exitcode == 0, log.read_text()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`SHORT`, not interrupted."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    finish(folder.parent / "log", *SHORT, "--out", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole_warm_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`WARM_UP`, not interrupted."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    finish(folder.parent / "log", *WARM_UP, "--out", folder)
+    return folder
+
+
+def same(one: Path, other: Path) -> None:
+    """Weights and all that is stored with them bit for bit; journal and evaluation but for the time."""
+    assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
+    assert figures(one) == figures(other)
+    assert evaluation(one) == evaluation(other)
+
+
+def kill(log: Path, folder: Path, step: int, jitter: float, *words: str | Path) -> int:
+    """Runs `words`, kills it up to `jitter` seconds after the journal has reached `step`, and returns where that was."""
+    process = fork(log, *words)
+    wait_for_step(process, folder, step)
+    time.sleep(random.uniform(0, jitter))
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    return last_step(folder)
+
+
+def test_killed_again_and_again(whole: Path, tmp_path: Path) -> None:
+    folder, log = tmp_path / "run", tmp_path / "log"
+    kill(log, folder, 0, 0.3, *SHORT, "--out", folder)  # perhaps before there is a folder
+    begin = ("train", "--resume", folder) if (folder / "recipe.json").exists() else (*SHORT, "--out", folder)
+    kill(log, folder, 5, 0.05, *begin)
+    for step in sorted(random.sample(range(10, 40, 5), 3)):
+        kill(log, folder, step, 0.05, "train", "--resume", folder)
+    finish(log, "train", "--resume", folder)
+    same(folder, whole)
+    assert not list(folder.rglob(".*.tmp"))
+
+
+def test_killed_before_and_after_the_warm_up_has_ended(whole_warm_up: Path, tmp_path: Path) -> None:
+    folder, log = tmp_path / "run", tmp_path / "log"
+    (event,) = (row for row in read_journal(whole_warm_up) if "event" in row)
+    assert 15 <= event["step"] <= 40
+    reached = kill(log, folder, 5, 0.01, *WARM_UP, "--out", folder)
+    assert reached < event["step"]
+    assert not any("event" in row for row in read_journal(folder))
+    kill(log, folder, event["step"] - 5, 0.05, "train", "--resume", folder)
+    kill(log, folder, event["step"], 0.02, "train", "--resume", folder)
+    reached = kill(log, folder, event["step"] + 5, 0.02, "train", "--resume", folder)
+    assert event in read_journal(folder)
+    finish(log, "train", "--resume", folder)
+    same(folder, whole_warm_up)
+    rates = [row["lr"] for row in read_journal(folder) if "lr" in row]
+    assert set(rates) == {0.001, 0.1}
+
+
+def test_killed_in_a_process_of_its_own(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = start(*SHORT, "--out", folder)
+    wait_for_step(process, folder, random.randrange(5, 40, 5))
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    done = command("train", "--resume", folder)
+    assert done.returncode == 0, done.stderr
+    same(folder, whole)
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_stopped_with_the_state_saved(whole: Path, tmp_path: Path, signum: signal.Signals, status: int) -> None:
+    folder = tmp_path / "run"
+    process = start(*SHORT, "--out", folder, "--json")
+    wait_for_step(process, folder, random.randrange(5, 35, 5))
+    process.send_signal(signum)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (status, "")
+    state = newest(folder / "checkpoints")
+    assert state is not None
+    said = err.splitlines()[-1]
+    assert f"stopped by {signum.name} after {state.step} iterations, state saved" in said
+    assert f"`resnets train --resume {folder}`" in said
+    assert last_step(folder) <= state.step  # the very step: nothing that was done is lost
+    assert state.step - last_step(folder) < 5
+    assert not (folder / "model.safetensors").exists()
+    finish(tmp_path / "log", "train", "--resume", folder)
+    same(folder, whole)
+
+
+def test_stopped_before_the_first_iteration(whole: Path, tmp_path: Path) -> None:
+    """The signal comes while the data are read or the network is made: no state to save, none is lost."""
+    folder, log = tmp_path / "run", tmp_path / "log"
+    process = fork(log, *SHORT, "--out", folder)
+    while not folder.exists():
+        time.sleep(0.001)
+    process.terminate()
+    process.join()
+    assert process.exitcode == 143
+    assert "Traceback" not in log.read_text()
+    begin = ("train", "--resume", folder) if (folder / "recipe.json").exists() else (*SHORT, "--out", folder)
+    finish(log, *begin)
+    same(folder, whole)
+
+
+def test_a_run_that_was_killed_as_it_ended_is_finished(whole: Path, tmp_path: Path) -> None:
+    """The last checkpoint is there, the weights are not: nothing is trained again."""
+    folder, log = tmp_path / "run", tmp_path / "log"
+    finish(log, *SHORT, "--out", folder)
+    before = (folder / "metrics.jsonl").read_bytes()
+    (folder / "model.safetensors").unlink()
+    (folder / "evaluation.json").unlink()
+    finish(log, "train", "--resume", folder)
+    assert (folder / "metrics.jsonl").read_bytes() == before
+    same(folder, whole)
+    finish(log, "train", "--resume", folder)  # and once more changes nothing
+    same(folder, whole)
+
+
+@pytest.mark.slow
+def test_110_layers_killed_inside_the_warm_up(tmp_path: Path) -> None:
+    words = ("train", "digits-resnet110", *TINY[1:], "iterations=40", "batch_size=8", "schedule=steps")
+    words = (*words, "warmup_lr=0.01", "warmup_error=88")
+    whole, folder, log = tmp_path / "whole", tmp_path / "run", tmp_path / "log"
+    finish(log, *words, "--out", whole)
+    (event,) = (row for row in read_journal(whole) if "event" in row)
+    kill(log, folder, 5, 1.0, *words, "--out", folder)
+    for _ in range(3):
+        kill(log, folder, min(event["step"], last_step(folder) + 5), 1.0, "train", "--resume", folder)
+    finish(log, "train", "--resume", folder)
+    same(folder, whole)
+
+
+def test_threads_are_one() -> None:
+    """Bit-equal results are promised for equal numbers of threads."""
+    assert torch.get_num_threads() == 1
