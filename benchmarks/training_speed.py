@@ -104,6 +104,21 @@ def measure(step: Step, iterations: int, device: torch.device) -> float:
     return iterations * BATCH / (time.perf_counter() - began)
 
 
+def contestants(model_name: str, compiled: bool, device: torch.device, precision: str) -> dict[str, Step]:
+    """The three sides by name, on the same random images."""
+    pixels, labels = torch.randint(0, 256, (10_000, 3, 32, 32), dtype=torch.uint8), torch.randint(0, 10, (10_000,))
+    images = ImageSet("random", pixels, labels, tuple("0123456789"))
+    preprocessing = Preprocessing(crop=32, resize=32, mean=MEAN, std=STD, classes=images.classes)
+    data = Data(images.to(device), images, None, preprocessing, {})
+    recipe = replace(cifar(model_name), lr=0.01, warmup_lr=None, compile=compiled)
+    same = Classification(replace(recipe, channels_last=False), data, device, "fp32")
+    return {
+        "plain": plain(model_name, endless(images), device),
+        "same": plain(model_name, same.batches(0), device),
+        "ours": ours(Classification(recipe, data, device, precision)),
+    }
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--model", default="cifar_resnet20")
@@ -115,26 +130,7 @@ def main() -> None:
 
     device = resolve_device("auto")
     precision = resolve_precision("auto", device)
-    images = ImageSet(
-        "random",
-        torch.randint(0, 256, (10_000, 3, 32, 32), dtype=torch.uint8),
-        torch.randint(0, 10, (10_000,)),
-        tuple("0123456789"),
-    )
-    data = Data(
-        images.to(device),
-        images,
-        None,
-        Preprocessing(crop=32, resize=32, mean=MEAN, std=STD, classes=images.classes),
-        {},
-    )
-    recipe = replace(cifar(given.model), lr=0.01, warmup_lr=None, compile=given.compile)
-    same = Classification(replace(recipe, channels_last=False), data, device, "fp32")
-    sides = {
-        "plain": plain(given.model, endless(images), device),
-        "same": plain(given.model, same.batches(0), device),
-        "ours": ours(Classification(recipe, data, device, precision)),
-    }
+    sides = contestants(given.model, given.compile, device, precision)
     for step in sides.values():
         measure(step, 5, device)
     speeds: dict[str, list[float]] = {name: [] for name in sides}
@@ -142,20 +138,21 @@ def main() -> None:
         for name, step in sides.items():
             speeds[name].append(measure(step, given.iterations, device))
 
-    medians = {name: statistics.median(values) for name, values in speeds.items()}
+    def ratio(peer: str) -> float:
+        """The median over rounds: each compares two measurements a few seconds apart."""
+        return round(statistics.median(a / b for a, b in zip(speeds["ours"], speeds[peer], strict=True)), 2)
+
+    medians = {name: round(statistics.median(values)) for name, values in speeds.items()}
     print(f"{given.model}, batch {BATCH}, {precision}{', compiled' if given.compile else ''}")
     for name, values in speeds.items():
-        print(f"  {name:6} {medians[name]:9.0f} images/s   ({min(values):.0f} to {max(values):.0f})")
-    ratios = [a / b for a, b in zip(speeds["ours"], speeds["plain"], strict=True)]
+        print(f"  {name:6} {medians[name]:9} images/s   ({min(values):.0f} to {max(values):.0f})")
     line = {
         "what": f"training {given.model}, batch {BATCH}, data and augmentation included",
-        "plain_images_per_second": round(medians["plain"]),
-        "same_batches_images_per_second": round(medians["same"]),
-        "ours_images_per_second": round(medians["ours"]),
-        "ratio": round(statistics.median(ratios), 2),
-        "ratio_same_batches": round(
-            statistics.median(a / b for a, b in zip(speeds["ours"], speeds["same"], strict=True)), 2
-        ),
+        "plain_images_per_second": medians["plain"],
+        "same_batches_images_per_second": medians["same"],
+        "ours_images_per_second": medians["ours"],
+        "ratio": ratio("plain"),
+        "ratio_same_batches": ratio("same"),
         "precision": precision,
         "compiled": given.compile,
         "rounds": given.rounds,

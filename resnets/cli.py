@@ -7,25 +7,17 @@ verdict asked for with --check failed; 2 bad input; 130 and 143 stopped with the
 import argparse
 import json
 import os
+import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
+from resnets.arguments import parse
 from resnets.files import say
-from resnets.runtime import DEVICES, PRECISIONS
-from resnets.version import __version__
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse, with one line for an error."""
-
-    def error(self, message: str) -> NoReturn:
-        say(f"{self.prog}: {' '.join(message.split())} (`{self.prog} --help`)")
-        sys.exit(2)
 
 
 def entry() -> NoReturn:
@@ -49,7 +41,7 @@ def main(words: list[str]) -> int:
     arguments = parse(words)
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        arguments.run(arguments)
+        VERBS[arguments.verb](arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone: not an error
         return 0
@@ -85,8 +77,8 @@ def _terminate(signum: int, frame: Any) -> NoReturn:
 
 
 @contextmanager
-def _stops() -> Iterator[None]:
-    """Training that diverges or is stopped, as the exit statuses of the contract."""
+def _stops(to_go_on: str) -> Iterator[None]:
+    """Training that diverges or is stopped, as the exit statuses of the contract; `to_go_on` is what to type then."""
     from resnets.training.interruption import Stopped
     from resnets.training.window import Diverged
 
@@ -95,15 +87,16 @@ def _stops() -> Iterator[None]:
     except Diverged as error:
         raise _Exit(1, f"diverged: {error}; the last good checkpoint is kept") from None
     except Stopped as stopped:
-        raise _Exit(128 + stopped.signum, str(stopped)) from None
+        raise _Exit(128 + stopped.signum, f"{stopped}; {to_go_on} goes on") from None
 
 
 def _seeds(text: str) -> range:
     """The seeds that "3" or "0..4" names."""
-    first, _, last = text.partition("..")
-    if not (first.isdigit() and (last or first).isdigit() and int(first) <= int(last or first)):
+    found = re.fullmatch(r"([0-9]{1,18})(?:\.\.([0-9]{1,18}))?", text)
+    first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    if last < first:
         raise ValueError(f"seeds is {text!r}, allowed are one number or a range such as 0..4")
-    return range(int(first), int(last or first) + 1)
+    return range(first, last + 1)
 
 
 def _one_line(error: BaseException) -> str:
@@ -177,7 +170,7 @@ def train(arguments: argparse.Namespace) -> None:
         out = Path(arguments.out or f"runs/{chosen.name}-seed{chosen.seed}")
         run = new_run(chosen, out, arguments.device)
     if not run.finished:
-        with _stops():
+        with _stops(f"`resnets train --resume {run.folder}`"):
             carry_out(run)
     page = report_run(run.folder, test_error)
     result = result_of(open_run(run.folder))
@@ -233,10 +226,13 @@ def compare(arguments: argparse.Namespace) -> None:
 
 
 def reproduce(arguments: argparse.Namespace) -> None:
+    from resnets.classification.record import append_result
     from resnets.paper.degradation import reproduce as degradation
 
-    with _stops():
+    with _stops("the same command"):
         record, text = degradation(Path(arguments.out), _seeds(arguments.seeds), arguments.device)
+    if arguments.results:
+        append_result(Path(arguments.results), record)
     _print(arguments, record, text)
     if arguments.check and not record["degradation"]:
         raise _Exit(1, "the verdict asked for with --check is not that of the paper")
@@ -251,87 +247,18 @@ def doctor(arguments: argparse.Namespace) -> None:
         raise _Exit(1, f"{len(record['problems'])} problems")
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# Their arguments
-
-
-def parse(words: list[str]) -> argparse.Namespace:
-    """The parsed command line; `field=value` may stand anywhere behind `train`."""
-    top = parser()
-    arguments, rest = top.parse_known_args(words)
-    if arguments.verb == "train":
-        arguments.assignments += [word for word in rest if "=" in word and not word.startswith("-")]
-        rest = [word for word in rest if word not in arguments.assignments]
-    if rest:
-        top.error(f"unrecognized arguments: {' '.join(rest)}")
-    return arguments
-
-
-def parser() -> argparse.ArgumentParser:
-    """All verbs and their arguments."""
-    top = Parser(prog="resnets", description="Deep residual learning: train, test, study and use residual networks.")
-    top.add_argument("--version", action="version", version=f"resnets {__version__}")
-    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-
-    def verb(name: str, run: Any, help: str, *, where: bool = False) -> argparse.ArgumentParser:
-        sub = verbs.add_parser(name, help=help, description=help)
-        sub.add_argument("--json", action="store_true", help="one JSON object on one line")
-        if where:
-            sub.add_argument("--device", choices=DEVICES, default="auto")
-        sub.set_defaults(run=run)
-        return sub
-
-    verb("models", models, "the catalogue: layers, parameters and multiply-adds of every network")
-
-    sub = verb("describe", describe, "one network: the paper's line of Table 1, stages, counts")
-    sub.add_argument("name", metavar="NAME")
-    sub.add_argument("--layers", action="store_true", help="one row a layer")
-    sub.add_argument("--draw", metavar="FILE", help="draw the whole network, as .svg or .png")
-
-    data = verbs.add_parser("data", help="bring data sets", description="bring data sets")
-    actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
-    sub = actions.add_parser("fetch", help="bring a data set", description="bring a data set")
-    sub.add_argument("name", choices=("cifar10", "cifar100"))
-    sub.add_argument("--from", dest="source", metavar="DIR", help="convert a local copy instead")
-    sub.add_argument("--json", action="store_true", help="one JSON object on one line")
-    sub.set_defaults(run=data_fetch)
-
-    sub = verb("train", train, "train a network by a recipe", where=True)
-    sub.add_argument("recipe", metavar="RECIPE", nargs="?", help="such as digits-resnet20, cifar10-resnet20-fast")
-    sub.add_argument("assignments", metavar="field=value", nargs="*", help="fields of the recipe to change")
-    sub.add_argument("--data", metavar="FOLDER", help="train on a folder of pictures, one sub-folder a class")
-    sub.add_argument("--resume", metavar="DIR", help="go on with a stopped run")
-    sub.add_argument("--out", metavar="DIR", help="default runs/RECIPE-seedN; an existing run is refused")
-    sub.add_argument("--precision", choices=PRECISIONS)
-    sub.add_argument("--results", metavar="FILE", help="append the finished run's line to a results file (.jsonl)")
-
-    sub = verb("evaluate", evaluate, "test error of weights; several make an ensemble", where=True)
-    sub.add_argument("weights", metavar="WEIGHTS", nargs="+")
-    sub.add_argument("--data", metavar="D", required=True, help="digits, cifar10, cifar100 or a path")
-    sub.add_argument("--protocol", default="single", help="how images are viewed: single")
-    sub.add_argument("--precision", choices=PRECISIONS, default="fp32")
-
-    sub = verb("predict", predict, "what a network sees in pictures", where=True)
-    sub.add_argument("weights", metavar="WEIGHTS")
-    sub.add_argument("images", metavar="IMAGE", nargs="+")
-    sub.add_argument("--save", metavar="DIR", help="draw the predictions on copies of the pictures")
-
-    sub = verb("compare", compare, "overlay runs, and where two of them part")
-    sub.add_argument("folders", metavar="RUN", nargs="+")
-    sub.add_argument("--out", metavar="FILE", default="comparison.html")
-
-    sub = verb("report", report, "write the page of a run again")
-    sub.add_argument("folder", metavar="RUN")
-
-    sub = verb("reproduce", reproduce, "put a claim of the paper to the test", where=True)
-    sub.add_argument("what", choices=("degradation",), help="degradation: plain and residual nets, shallow and deep")
-    sub.add_argument("--out", metavar="DIR", default="runs/degradation")
-    sub.add_argument("--seeds", metavar="A..B", default="0..1", help="paired seeds, such as 0..4 or 3")
-    sub.add_argument("--check", action="store_true", help="exit with 1 unless the paper's claim shows")
-
-    sub = verb("doctor", doctor, "what is installed, what the hardware can do, what is wrong")
-    sub.add_argument("--check", action="store_true", help="exit with 1 where something is wrong")
-    return top
+VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "models": models,
+    "describe": describe,
+    "data": data_fetch,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "compare": compare,
+    "report": report,
+    "reproduce": reproduce,
+    "doctor": doctor,
+}
 
 
 if __name__ == "__main__":

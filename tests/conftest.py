@@ -1,7 +1,9 @@
 """What all tests share. Annotations of shapes and types are checked as the package runs: here, and nowhere else."""
 
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import jaxtyping
 import pytest
@@ -14,6 +16,7 @@ _hook = jaxtyping.install_import_hook("resnets", _checker)
 import torch  # noqa: E402 - after the number of threads
 
 from resnets.classification.recipes import ClassificationRecipe, recipe  # noqa: E402 - after the hook
+from resnets.cli import main  # noqa: E402
 from resnets.training.recipe import override  # noqa: E402
 
 TINY = (
@@ -41,3 +44,17 @@ def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def tiny() -> ClassificationRecipe:
     """The recipe that `TINY` makes of digits-resnet20."""
     return override(recipe("digits-resnet20"), list(TINY))
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of `TINY`, to be read only."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert main(["train", "digits-resnet20", *TINY, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    """A copy of `run`, to be changed."""
+    return Path(shutil.copytree(run, tmp_path / "copy"))

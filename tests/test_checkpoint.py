@@ -41,8 +41,6 @@ def flip_in(what: str) -> Callable[[bytes], bytes]:
     return flip
 
 
-
-
 @pytest.mark.parametrize(
     "damage",
     [

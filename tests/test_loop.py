@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from toy import BATCH, POINTS, Toy, toy_recipe
 from torch import Tensor, nn
+from toy import BATCH, POINTS, Toy, toy_recipe
 
 from resnets.training.checkpoint import checkpoints, newest
 from resnets.training.interruption import Stopped

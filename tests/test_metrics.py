@@ -85,11 +85,13 @@ def test_wilsons_interval_as_printed(wrong: int, images: int, low: float, high: 
 
 
 def test_wilsons_interval_solves_its_equation() -> None:
-    """At its ends the observed share is z standard errors away, with the error of the end itself; z(95 %) = 1.959964."""
+    """At its ends the observed share is z standard errors (those of the end) away; z of 95 % is 1.959964."""
     for wrong, images in ((827, 10_000), (1, 500), (499, 500)):
         for end in wilson(wrong, images):
             share = end / 100
-            assert abs(wrong / images - share) / (share * (1 - share) / images) ** 0.5 == pytest.approx(1.959964, rel=1e-5)
+            assert abs(wrong / images - share) / (share * (1 - share) / images) ** 0.5 == pytest.approx(
+                1.959964, rel=1e-5
+            )
     assert wilson(0, 10)[0] == pytest.approx(0, abs=1e-12)
     assert wilson(10, 10)[1] == 100
 

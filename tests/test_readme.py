@@ -22,7 +22,8 @@ import pytest
 import torch
 from PIL import Image
 
-from resnets.cli import main, parse
+from resnets.arguments import parse
+from resnets.cli import main
 from resnets.paper import documents
 
 ROOT = Path(__file__).parents[1]

@@ -213,7 +213,14 @@ def test_all_that_is_wrong_in_a_file_is_said_together() -> None:
     del values["momentum"]
     values |= {"epochs": 3, "lr": "fast", "seed": True, "milestones": [1.5], "iterations": 2.0}
     message = refused(from_dict, ClassificationRecipe, values)
-    for part in ("'epochs'", "'momentum' is missing", "lr is 'fast'", "seed is True", "milestones", "iterations is 2.0"):
+    for part in (
+        "'epochs'",
+        "'momentum' is missing",
+        "lr is 'fast'",
+        "seed is True",
+        "milestones",
+        "iterations is 2.0",
+    ):
         assert part in message
 
 

@@ -13,7 +13,7 @@ from conftest import TINY
 from resnets.training.checkpoint import newest
 from resnets.training.journal import read_journal
 
-SHORT = ("train", "digits-resnet20", *TINY, "iterations=60")
+SHORT = ("train", "digits-resnet20", *TINY, "iterations=60", "batch_size=8", "evaluate_every=20")
 WARM_UP = (*SHORT, "schedule=steps", "warmup_lr=0.001", "warmup_error=88", "seed=2")
 """The rule of the 110-layer net: in the middle of the run the training error falls under the threshold."""
 
@@ -48,7 +48,7 @@ def same(one: Path, other: Path) -> None:
 
 
 def kill(log: Path, folder: Path, step: int, jitter: float, *words: str | Path) -> int:
-    """Runs `words`, kills it up to `jitter` seconds after the journal has reached `step`, and returns where that was."""
+    """Runs `words`, kills it up to `jitter` seconds after the journal reached `step`, and returns where that was."""
     process = fork(log, *words)
     wait_for_step(process, folder, step)
     time.sleep(random.uniform(0, jitter))

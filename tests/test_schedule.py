@@ -1,5 +1,6 @@
 """The learning rate: exact at every boundary, a pure function of the step and the recorded events."""
 
+import itertools
 import math
 from dataclasses import replace
 from typing import Any
@@ -59,7 +60,7 @@ def test_one_cycle_is_a_triangle(iterations: int, rise: float) -> None:
     assert up == sorted(up)
     assert down == sorted(down, reverse=True)
     for line in (up[:-1], down[1:]):  # straight lines
-        slopes = [b - a for a, b in zip(line, line[1:], strict=False)]
+        slopes = [b - a for a, b in itertools.pairwise(line)]
         assert slopes == pytest.approx([slopes[0]] * len(slopes) if slopes else [])
 
 

@@ -1,4 +1,4 @@
-"""A task without images: a straight line through known points, by least squares. The loop must not know the difference."""
+"""A task without images: a straight line through known points, by least squares. To the loop it is like any other."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -28,7 +28,7 @@ def evaluate(
     where = resolve_device(device)
     taken = resolve_precision(precision, where)
     set_precision(taken)
-    models = [(source, load(source).to(where)) for source in weights]
+    models = [(source, load(source).to(where, memory_format=torch.channels_last)) for source in weights]
     size = _common_size(models)
     images = open_data(data, "test", size)
     for source, model in models:
@@ -55,7 +55,7 @@ def preprocessing_of(source: str, model: nn.Module) -> Preprocessing:
 
 def _scores(source: str, model: nn.Module, images: ImageSet, precision: str) -> Tensor:
     normalise = preprocessing_of(source, model).normaliser(images.images.device)
-    scores = single_view(model.to(memory_format=torch.channels_last), images.images, normalise, precision)
+    scores = single_view(model, images.images, normalise, precision)
     if scores.shape[1] != len(images.classes):
         raise ValueError(f"{source} knows {scores.shape[1]} classes, {images.name} has {len(images.classes)}")
     return scores

@@ -110,9 +110,9 @@ def carry_out(run: Run) -> Outcome:
     device = torch.device(run.record["device"])
     precision = resolve_precision(run.record["precision"], device)
     set_precision(precision)
-    say(f"{run.folder}: {run.recipe.name}, seed {run.recipe.seed}, on {device.type} in {precision}")
     data = load_data(run.recipe, device)
     _note_session(run, data, device)
+    say(f"{run.folder}: {run.recipe.name}, seed {run.recipe.seed}, on {device.type} in {precision}")
     for departure in run.record["departures"]:
         say(f"  departs from the paper: {departure}")
     task = Classification(run.recipe, data, device, precision)

@@ -52,7 +52,7 @@ def degradation(results: Path) -> str:
     """The newest line of `degradation.jsonl`: table and verdict."""
     lines = _read(results / "degradation.jsonl")
     if not lines:
-        return _missing("resnets reproduce degradation")
+        return _missing("resnets reproduce degradation --results results/degradation.jsonl")
     record = lines[-1]
     rows = [
         (row["net"], *(_spread(row[f"{kind}_error"]) for kind in ("train", "test")), _each(row["train_error"]))

@@ -13,7 +13,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon
+from matplotlib.patches import Circle, FancyBboxPatch
 from matplotlib.path import Path as Curve
 from torch import nn
 
@@ -21,6 +21,7 @@ from resnets.files import write_atomic
 from resnets.models.catalog import row, skeleton
 from resnets.models.layers import Layer, depth
 from resnets.models.outline import Block, Outline, Stage, outline
+from resnets.report.strokes import Point, arrow_head, curve, stroke, tint
 from resnets.report.style import COLOURS, INK, MUTED, save_png, styled, to_svg
 
 BOX_WIDTH, BOX_HEIGHT, GAP = 1.42, 0.2, 0.1
@@ -33,9 +34,6 @@ LONGEST_COLUMN, ASPECT = 15.0, 1.45
 BULGE, PLUS = 0.36, 0.045
 STAGE_COLOURS = tuple(COLOURS[i] for i in (0, 2, 4, 3, 5, 1, 7))
 MOST_PIXELS = 40e6
-
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -109,8 +107,8 @@ def drawing(title: str, whole: Outline, params: int, input_size: int) -> Figure:
         end = _column(axes, whole, column, x, arcs, start, continued)
     for i, (dotted, text) in enumerate(legend):
         y = HEAD + tallest + MARGIN / 2 + LEGEND_LINE * (i + 1)
-        _stroke(axes, [(left, y), (left + 0.38, y)], INK, dotted=dotted)
-        _arrow_head(axes, left + 0.42, y, INK, (1, 0))
+        stroke(axes, [(left, y), (left + 0.38, y)], INK, dotted=dotted)
+        arrow_head(axes, left + 0.42, y, INK, (1, 0))
         axes.text(left + 0.52, y, text, fontsize=7.5, va="center")
     return figure
 
@@ -200,13 +198,13 @@ def _column(
             together = sum(other.height for other in cells if other.stage == cell.stage)
             _rounded(
                 axes, x, top, LABELS + BOX_WIDTH + arcs, together, 0.06,
-                facecolor=_mixed(cell.colour, 0.1), edgecolor="none", zorder=0,
+                facecolor=tint(cell.colour, 0.1), edgecolor="none", zorder=0,
             )  # fmt: skip
             _label(axes, whole.stages[cell.stage], x + 0.09, top + min(together, 0.4) / 2, continued and i == 0)
         y = top + cell.joint
         for text in cell.texts:
-            _stroke(axes, [start, (middle, y - 0.02)], INK)
-            _arrow_head(axes, middle, y, INK, (0, 1))
+            stroke(axes, [start, (middle, y - 0.02)], INK)
+            arrow_head(axes, middle, y, INK, (0, 1))
             _box(axes, middle, y, text, cell.colour, plain="pool" in text)
             start = (middle, y + BOX_HEIGHT)
             y += BOX_HEIGHT + GAP
@@ -223,7 +221,7 @@ def _start(axes: Axes, middle: float, gutter: float, end: Point | None) -> Point
         return top
     low = end[1] + 0.14
     turns = [end, (end[0], low), (gutter, low), (gutter, top[1]), top]
-    _stroke(axes, turns, INK)
+    stroke(axes, turns, INK)
     return top
 
 
@@ -234,7 +232,7 @@ def _label(axes: Axes, stage: Stage, x: float, middle: float, continued: bool) -
 
 
 def _box(axes: Axes, middle: float, y: float, text: str, colour: str, plain: bool) -> None:
-    fill = "white" if plain else _mixed(colour, 0.38)
+    fill = "white" if plain else tint(colour, 0.38)
     left = middle - BOX_WIDTH / 2
     _rounded(axes, left, y, BOX_WIDTH, BOX_HEIGHT, 0.04, facecolor=fill, edgecolor=colour, linewidth=0.7, zorder=3)
     axes.text(middle, y + BOX_HEIGHT / 2, text, fontsize=7.5, ha="center", va="center_baseline", zorder=4)
@@ -250,12 +248,12 @@ def _shortcut(axes: Axes, cell: Cell, middle: float, top: float, end: Point) -> 
         (middle + PLUS + 0.04, below),
     ]  # fmt: skip
     codes = [Curve.MOVETO, Curve.LINETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4, Curve.LINETO]
-    _curve(axes, Curve(vertices, codes), INK, cell.block.changes_shape)
-    _arrow_head(axes, middle + PLUS, below, INK, (-1, 0))
-    _stroke(axes, [end, (middle, below - PLUS)], INK)
+    curve(axes, Curve(vertices, codes), INK, cell.block.changes_shape)
+    arrow_head(axes, middle + PLUS, below, INK, (-1, 0))
+    stroke(axes, [end, (middle, below - PLUS)], INK)
     axes.add_patch(Circle((middle, below), PLUS, facecolor="white", edgecolor=INK, linewidth=0.7, zorder=4))
     for dx, dy in ((PLUS * 0.6, 0), (0, PLUS * 0.6)):
-        _stroke(axes, [(middle - dx, below - dy), (middle + dx, below + dy)], INK, zorder=5.0)
+        stroke(axes, [(middle - dx, below - dy), (middle + dx, below + dy)], INK, zorder=5.0)
     mark = _mark(cell.block)
     if mark:
         x, y = edge + 0.75 * BULGE, (above + below) / 2  # the vertex of the Bezier curve
@@ -273,34 +271,3 @@ def _shortcut(axes: Axes, cell: Cell, middle: float, top: float, end: Point) -> 
 def _rounded(axes: Axes, x: float, y: float, width: float, height: float, radius: float, **look: Any) -> None:
     style = f"round,pad=0,rounding_size={radius}"
     axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=style, **look))
-
-
-def _stroke(axes: Axes, points: list[Point], colour: str, dotted: bool = False, zorder: float = 2.0) -> None:
-    _curve(axes, Curve(points), colour, dotted, zorder)
-
-
-def _curve(axes: Axes, curve: Curve, colour: str, dotted: bool, zorder: float = 2.0) -> None:
-    style = (0, (0.1, 2.2)) if dotted else "solid"
-    width = 1.3 if dotted else 0.8
-    patch = PathPatch(curve, fill=False, edgecolor=colour, linewidth=width, linestyle=style, zorder=zorder)
-    patch.set_capstyle("round")
-    axes.add_patch(patch)
-
-
-def _arrow_head(axes: Axes, x: float, y: float, colour: str, towards: tuple[int, int]) -> None:
-    """A triangle whose tip is at (x, y) and which points along `towards`."""
-    along, across = 0.055, 0.024
-    dx, dy = towards
-    back = (x - along * dx, y - along * dy)
-    corners = [
-        (x, y),
-        (back[0] - across * dy, back[1] + across * dx),
-        (back[0] + across * dy, back[1] - across * dx),
-    ]
-    axes.add_patch(Polygon(corners, closed=True, facecolor=colour, edgecolor="none", zorder=3))
-
-
-def _mixed(colour: str, share: float) -> str:
-    """`colour` with white: `share` of it in [0, 1]."""
-    parts = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(share * part + (1 - share) * 255):02x}" for part in parts)

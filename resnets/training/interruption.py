@@ -3,19 +3,15 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 
 class Stopped(Exception):
-    """The run in `folder` was asked to stop and has saved its state; `signum` is what asked."""
+    """The run was asked to stop and has saved its state; `signum` is what asked."""
 
-    def __init__(self, signum: int, step: int, folder: Path) -> None:
-        super().__init__(
-            f"stopped by {signal.Signals(signum).name} after {step} iterations, state saved; "
-            f"`resnets train --resume {folder}` goes on"
-        )
+    def __init__(self, signum: int, step: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name} after {step} iterations, state saved")
         self.signum = signum
 
 

@@ -112,7 +112,7 @@ def train(
                 )
                 save(folder / "checkpoints", state)
             if stop.signum and not last:
-                raise Stopped(stop.signum, done, folder)
+                raise Stopped(stop.signum, done)
     return Outcome(clock.seconds(), errors, events)
 
 

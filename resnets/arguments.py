@@ -1,0 +1,120 @@
+"""The verbs and their arguments, as the command line takes them. Nothing of torch is needed to parse or to help."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from resnets.files import say
+from resnets.runtime import DEVICES, PRECISIONS
+from resnets.version import __version__
+
+AddVerb = Callable[..., argparse.ArgumentParser]
+"""(name, help, where=False) -> the parser of one more verb; with `where` it takes --device."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with one line for an error."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"{self.prog}: {' '.join(message.split())} (`{self.prog} --help`)")
+        sys.exit(2)
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    """The parsed command line, its verb in `verb`; `field=value` may stand anywhere behind `train`."""
+    top = parser()
+    arguments, rest = top.parse_known_args(words)
+    if arguments.verb == "train":
+        arguments.assignments += [word for word in rest if "=" in word and not word.startswith("-")]
+        rest = [word for word in rest if word not in arguments.assignments]
+    if rest:
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    return arguments
+
+
+def parser() -> argparse.ArgumentParser:
+    """All verbs and their arguments."""
+    top = Parser(prog="resnets", description="Deep residual learning: train, test, study and use residual networks.")
+    top.add_argument("--version", action="version", version=f"resnets {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def verb(name: str, help: str, *, where: bool = False) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=help, description=help)
+        _add_json(sub)
+        if where:
+            sub.add_argument("--device", choices=DEVICES, default="auto")
+        return sub
+
+    _networks(verb)
+    _data(verbs.add_parser("data", help="bring data sets", description="bring data sets"))
+    _training(verb)
+    _use(verb)
+    _study(verb)
+    return top
+
+
+def _add_json(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--json", action="store_true", help="one JSON object on one line")
+
+
+def _networks(verb: AddVerb) -> None:
+    verb("models", "the catalogue: layers, parameters and multiply-adds of every network")
+    sub = verb("describe", "one network: the paper's line of Table 1, stages, counts")
+    sub.add_argument("name", metavar="NAME")
+    sub.add_argument("--layers", action="store_true", help="one row a layer")
+    sub.add_argument("--draw", metavar="FILE", help="draw the whole network, as .svg or .png")
+
+
+def _data(data: argparse.ArgumentParser) -> None:
+    actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
+    sub = actions.add_parser("fetch", help="bring a data set", description="bring a data set")
+    sub.add_argument("name", choices=("cifar10", "cifar100"))
+    sub.add_argument("--from", dest="source", metavar="DIR", help="convert a local copy instead")
+    _add_json(sub)
+
+
+def _training(verb: AddVerb) -> None:
+    sub = verb("train", "train a network by a recipe", where=True)
+    sub.add_argument("recipe", metavar="RECIPE", nargs="?", help="such as digits-resnet20, cifar10-resnet20-fast")
+    sub.add_argument("assignments", metavar="field=value", nargs="*", help="fields of the recipe to change")
+    sub.add_argument("--data", metavar="FOLDER", help="train on a folder of pictures, one sub-folder a class")
+    sub.add_argument("--resume", metavar="DIR", help="go on with a stopped run")
+    sub.add_argument("--out", metavar="DIR", help="default runs/RECIPE-seedN; an existing run is refused")
+    sub.add_argument("--precision", choices=PRECISIONS)
+    _add_results(sub)
+
+
+def _add_results(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--results", metavar="FILE", help="append what was measured to a results file (.jsonl)")
+
+
+def _use(verb: AddVerb) -> None:
+    sub = verb("evaluate", "test error of weights; several make an ensemble", where=True)
+    sub.add_argument("weights", metavar="WEIGHTS", nargs="+")
+    sub.add_argument("--data", metavar="D", required=True, help="digits, cifar10, cifar100 or a path")
+    sub.add_argument("--protocol", default="single", help="how images are viewed: single")
+    sub.add_argument("--precision", choices=PRECISIONS, default="fp32")
+
+    sub = verb("predict", "what a network sees in pictures", where=True)
+    sub.add_argument("weights", metavar="WEIGHTS")
+    sub.add_argument("images", metavar="IMAGE", nargs="+")
+    sub.add_argument("--save", metavar="DIR", help="draw the predictions on copies of the pictures")
+
+
+def _study(verb: AddVerb) -> None:
+    sub = verb("compare", "overlay runs, and where two of them part")
+    sub.add_argument("folders", metavar="RUN", nargs="+")
+    sub.add_argument("--out", metavar="FILE", default="comparison.html")
+
+    verb("report", "write the page of a run again").add_argument("folder", metavar="RUN")
+
+    sub = verb("reproduce", "put a claim of the paper to the test", where=True)
+    sub.add_argument("what", choices=("degradation",), help="degradation: plain and residual nets, shallow and deep")
+    sub.add_argument("--out", metavar="DIR", default="runs/degradation")
+    sub.add_argument("--seeds", metavar="A..B", default="0..1", help="paired seeds, such as 0..4 or 3")
+    sub.add_argument("--check", action="store_true", help="exit with 1 unless the paper's claim shows")
+    _add_results(sub)
+
+    sub = verb("doctor", "what is installed, what the hardware can do, what is wrong")
+    sub.add_argument("--check", action="store_true", help="exit with 1 where something is wrong")
