@@ -106,7 +106,7 @@ def test_stopped_at_any_step_and_resumed(tmp_path: Path, stop: int) -> None:
     recipe = toy_recipe(evaluate_every=6)
     whole, parts = Toy(), Toy(before=signal_at(stop - 1))
     whole.train(recipe, tmp_path / "whole")
-    with pytest.raises(Stopped, match=f"SIGINT after {stop} iterations, state saved; .*--resume") as stopped:
+    with pytest.raises(Stopped, match=f"SIGINT after {stop} iterations, state saved$") as stopped:
         parts.train(recipe, tmp_path / "parts")
     assert stopped.value.signum == 2
     state = newest(tmp_path / "parts" / "checkpoints")

@@ -211,7 +211,7 @@ def test_all_that_is_wrong_is_said_together() -> None:
 def test_all_that_is_wrong_in_a_file_is_said_together() -> None:
     values = recipe("cifar10-resnet20").to_dict()
     del values["momentum"]
-    values |= {"epochs": 3, "lr": "fast", "seed": True, "milestones": [1.5], "iterations": 2.0}
+    values |= {"epochs": 3, "lr": "fast", "seed": True, "rise": False, "milestones": [1.5], "iterations": 2.0}
     message = refused(from_dict, ClassificationRecipe, values)
     for part in (
         "'epochs'",

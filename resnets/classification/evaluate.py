@@ -28,7 +28,7 @@ def evaluate(
     where = resolve_device(device)
     taken = resolve_precision(precision, where)
     set_precision(taken)
-    models = [(source, load(source).to(where, memory_format=torch.channels_last)) for source in weights]
+    models = [(source, load(source).to(where).to(memory_format=torch.channels_last)) for source in weights]
     size = _common_size(models)
     images = open_data(data, "test", size)
     for source, model in models:

@@ -25,7 +25,7 @@ def predict(weights: str, pictures: list[Path], device: str = "auto") -> dict[st
     All pictures are read before any is judged: one that cannot be read raises ValueError naming it.
     """
     where = resolve_device(device)
-    model = load(weights).to(where, memory_format=torch.channels_last)
+    model = load(weights).to(where).to(memory_format=torch.channels_last)
     preprocessing = preprocessing_of(weights, model)
     images = [read_picture(path, preprocessing.resize, preprocessing.crop) for path in pictures]
     scores = single_view(model, torch.stack(images).to(where), preprocessing.normaliser(where))
