@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and where messages go."""
+"""Files that are whole or not there, folders held alone, and where messages go."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ def write_atomic(path: Path | str, content: bytes | str) -> None:
     """Write `content` (a str as UTF-8) so that `path` holds either all of it or what it held before.
 
     A temporary file beside `path` is written, brought to the disk and renamed; it is removed on any failure.
-    A killed process may leave it behind, hidden and ending in `.tmp`. Raises OSError, which names `path`.
+    A killed process may leave it behind, hidden; `sweep` removes it. Raises OSError, which names `path`.
     """
     path = Path(path)
     # Not derived from the name of `path`, which may be as long as the file system allows.
@@ -39,6 +39,12 @@ def write_atomic(path: Path | str, content: bytes | str) -> None:
         raise
 
 
+def sweep(folder: Path) -> None:
+    """Removes what killed processes left half-written in `folder` and below: nobody may be writing there."""
+    for left in folder.rglob(".*.tmp"):
+        left.unlink(missing_ok=True)
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """An OSError raised within names `path`: one from writing to an open file names none."""
@@ -46,3 +52,27 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds `folder` against every other process; ValueError where one has it.
+
+    The lock is on the folder itself: it leaves no file and dies with the process.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{folder}: another process is at work there; wait until it has ended") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(descriptor)

@@ -218,6 +218,7 @@ def test_all_that_is_wrong_in_a_file_is_said_together() -> None:
         "'momentum' is missing",
         "lr is 'fast'",
         "seed is True",
+        "rise is False",
         "milestones",
         "iterations is 2.0",
     ):

@@ -1,13 +1,15 @@
 """Runs that are killed or stopped, and go on: the final weights are those of a run that was not, bit for bit."""
 
+import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from commands import command, evaluation, figures, fork, last_step, start, wait_for_step
+from commands import evaluation, figures, fork, last_step, start, wait_for_step
 from conftest import TINY
 
 from resnets.training.checkpoint import newest
@@ -63,7 +65,7 @@ def test_killed_again_and_again(whole: Path, tmp_path: Path) -> None:
     kill(log, folder, 0, 0.3, *SHORT, "--out", folder)  # perhaps before there is a folder
     begin = ("train", "--resume", folder) if (folder / "recipe.json").exists() else (*SHORT, "--out", folder)
     kill(log, folder, 5, 0.05, *begin)
-    for step in sorted(random.sample(range(10, 40, 5), 3)):
+    for step in sorted(random.sample(range(10, 40, 5), 2)):
         kill(log, folder, step, 0.05, "train", "--resume", folder)
     finish(log, "train", "--resume", folder)
     same(folder, whole)
@@ -77,9 +79,8 @@ def test_killed_before_and_after_the_warm_up_has_ended(whole_warm_up: Path, tmp_
     reached = kill(log, folder, 5, 0.01, *WARM_UP, "--out", folder)
     assert reached < event["step"]
     assert not any("event" in row for row in read_journal(folder))
-    kill(log, folder, event["step"] - 5, 0.05, "train", "--resume", folder)
-    kill(log, folder, event["step"], 0.02, "train", "--resume", folder)
-    reached = kill(log, folder, event["step"] + 5, 0.02, "train", "--resume", folder)
+    kill(log, folder, event["step"] - 5, 0.1, "train", "--resume", folder)
+    kill(log, folder, event["step"], 0.05, "train", "--resume", folder)
     assert event in read_journal(folder)
     finish(log, "train", "--resume", folder)
     same(folder, whole_warm_up)
@@ -94,8 +95,7 @@ def test_killed_in_a_process_of_its_own(whole: Path, tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    done = command("train", "--resume", folder)
-    assert done.returncode == 0, done.stderr
+    finish(tmp_path / "log", "train", "--resume", folder)
     same(folder, whole)
 
 
@@ -136,16 +136,26 @@ def test_stopped_before_the_first_iteration(whole: Path, tmp_path: Path) -> None
 
 def test_a_run_that_was_killed_as_it_ended_is_finished(whole: Path, tmp_path: Path) -> None:
     """The last checkpoint is there, the weights are not: nothing is trained again."""
-    folder, log = tmp_path / "run", tmp_path / "log"
-    finish(log, *SHORT, "--out", folder)
+    folder, log = Path(shutil.copytree(whole, tmp_path / "run")), tmp_path / "log"
     before = (folder / "metrics.jsonl").read_bytes()
     (folder / "model.safetensors").unlink()
     (folder / "evaluation.json").unlink()
     finish(log, "train", "--resume", folder)
     assert (folder / "metrics.jsonl").read_bytes() == before
     same(folder, whole)
-    finish(log, "train", "--resume", folder)  # and once more changes nothing
-    same(folder, whole)
+
+
+def test_a_run_that_goes_on_already_is_left_alone(tmp_path: Path) -> None:
+    folder, log = tmp_path / "run", tmp_path / "log"
+    process = fork(log, *SHORT, "--out", folder)
+    wait_for_step(process, folder, 5)
+    os.kill(process.pid or 0, signal.SIGSTOP)  # so that it cannot end meanwhile
+    second = fork(tmp_path / "second", "train", "--resume", folder)
+    second.join()
+    process.kill()
+    assert second.exitcode == 2
+    said = (tmp_path / "second").read_text()
+    assert said == f"resnets train: {folder}: another process is at work there; wait until it has ended\n"
 
 
 @pytest.mark.slow

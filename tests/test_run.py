@@ -250,6 +250,10 @@ def test_an_empty_folder_and_a_beginning_that_was_killed_are_no_obstacle(
     assert not new_run(tiny, tmp_path / "empty", "cpu").finished
     (tmp_path / "killed").mkdir()
     shutil.copy(copy / "run.json", tmp_path / "killed")
+    for left in (tmp_path / "killed" / ".0123.tmp", copy / "checkpoints" / ".4567.tmp"):
+        left.write_bytes(b"half")  # as `write_atomic` leaves it when it is killed
     begun = new_run(replace(tiny, iterations=1), tmp_path / "killed", "cpu")
     carry_out(begun)
     assert resume(tmp_path / "killed", []).finished
+    carry_out(resume(copy, []))
+    assert not list(tmp_path.rglob(".*.tmp"))

@@ -23,7 +23,7 @@ import torch
 from resnets.classification.recipes import ClassificationRecipe, departures
 from resnets.classification.task import Classification, Data, load_data
 from resnets.evaluation.metrics import Counts, count
-from resnets.files import say, write_atomic
+from resnets.files import alone, say, sweep, write_atomic
 from resnets.models.weights import Weights, write_weights
 from resnets.runtime import environment, resolve_device, resolve_precision, set_precision
 from resnets.training.journal import last_row
@@ -66,7 +66,10 @@ def new_run(recipe: ClassificationRecipe, folder: Path, device: str = "auto") ->
     precision = resolve_precision(recipe.precision, where)
     if (folder / RECIPE).exists():
         raise ValueError(f"{folder} exists; `resnets train --resume {folder}` goes on with it, --out names another")
-    if folder.exists() and (not folder.is_dir() or any(entry.name != RECORD for entry in folder.iterdir())):
+    # A beginning that was killed is no obstacle.
+    if folder.exists() and not (
+        folder.is_dir() and all(e.name == RECORD or e.suffix == ".tmp" for e in folder.iterdir())
+    ):
         raise ValueError(f"{folder} exists and is not a run; --out names another folder")
     record = {
         "command": shlex.join(["resnets", *sys.argv[1:]]),
@@ -105,27 +108,31 @@ def resume(folder: Path, assignments: list[str], device: str = "auto") -> Run:
 def carry_out(run: Run) -> Outcome:
     """Trains to the end and leaves weights and evaluation in the folder; goes on from the last checkpoint.
 
-    Raises what `training.loop.train` raises, and ValueError where the data are not those the run began with.
+    Raises what `training.loop.train` raises, and ValueError where the data are not those the run began with or
+    another process is carrying it out.
     """
     device = torch.device(run.record["device"])
     precision = resolve_precision(run.record["precision"], device)
     set_precision(precision)
     data = load_data(run.recipe, device)
-    _note_session(run, data, device)
-    say(f"{run.folder}: {run.recipe.name}, seed {run.recipe.seed}, on {device.type} in {precision}")
-    for departure in run.record["departures"]:
-        say(f"  departs from the paper: {departure}")
-    task = Classification(run.recipe, data, device, precision)
-    outcome = train(
-        task.model,
-        run.recipe,
-        run.folder,
-        batches=task.batches,
-        losses=task.losses,
-        evaluate=task.evaluate,
-        epoch_size=len(data.train),
-    )
-    _leave(run, task, outcome)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with alone(run.folder):
+        sweep(run.folder)
+        _note_session(run, data, device)
+        say(f"{run.folder}: {run.recipe.name}, seed {run.recipe.seed}, on {device.type} in {precision}")
+        for departure in run.record["departures"]:
+            say(f"  departs from the paper: {departure}")
+        task = Classification(run.recipe, data, device, precision)
+        outcome = train(
+            task.model,
+            run.recipe,
+            run.folder,
+            batches=task.batches,
+            losses=task.losses,
+            evaluate=task.evaluate,
+            epoch_size=len(data.train),
+        )
+        _leave(run, task, outcome)
     return outcome
 
 
@@ -140,7 +147,6 @@ def _note_session(run: Run, data: Data, device: torch.device) -> None:
         raise ValueError(f"{run.folder}: the data have changed since the run began ({', '.join(names)})")
     run.record["data"] = data.record
     run.record["sessions"].append(environment(device))
-    run.folder.mkdir(parents=True, exist_ok=True)
     write_json(run.folder / RECORD, run.record)
     if not (run.folder / RECIPE).exists():
         write_json(run.folder / RECIPE, run.recipe.to_dict())

@@ -48,14 +48,14 @@ class State:
 
 
 def save(folder: Path, state: State) -> Path:
-    """Writes the checkpoint atomically; then all but the newest `KEPT` go, and what killed runs left half-written."""
+    """Writes the checkpoint atomically, then removes all but the newest `KEPT`."""
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     values = {**vars(state), "events": [asdict(event) for event in state.events]}
     torch.save(values, buffer)
     path = folder / f"step-{state.step:08d}.pt"
     write_atomic(path, buffer.getvalue())
-    for old in [*checkpoints(folder)[:-KEPT], *folder.glob(".*.tmp")]:
+    for old in checkpoints(folder)[:-KEPT]:
         old.unlink()
     return path
 
