@@ -177,6 +177,9 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.results:
         append_result(Path(arguments.results), result)
     errors = f"test error {result['test_error']:.2f} %, training error {result['train_error']:.2f} %"
+    if band := result["expected_test_error"]:
+        inside = "inside" if band[0] <= result["test_error"] <= band[1] else "outside"
+        errors += f", {inside} the expected {band[0]:g} to {band[1]:g} %"
     _print(arguments, {"run": str(run.folder), **result}, f"{run.folder}: {errors}; {page}")
 
 

@@ -129,6 +129,18 @@ def test_batches_are_a_function_of_seed_and_step(tiny: ClassificationRecipe) -> 
     assert not torch.equal(other[0], ahead[0][0])
 
 
+def test_the_seed_and_nothing_else_decides_the_network(tiny: ClassificationRecipe) -> None:
+    data = load_data(tiny, CPU)
+
+    def weights(seed: int) -> torch.Tensor:
+        torch.rand(seed + 3)  # wherever the generator stands
+        task = Classification(replace(tiny, seed=seed), data, CPU, "fp32")
+        return task.model.get_submodule("conv1").get_parameter("weight")
+
+    assert torch.equal(weights(0), weights(0))
+    assert not torch.equal(weights(0), weights(1))
+
+
 @pytest.mark.parametrize("error", [RuntimeError("no C++ compiler"), NotImplementedError()])
 def test_compilation_falls_back_aloud(
     tiny: ClassificationRecipe, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

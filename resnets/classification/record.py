@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from resnets.classification.recipes import expected_test_error
 from resnets.classification.run import Run
 
 
@@ -24,6 +25,7 @@ def result_of(run: Run) -> dict[str, Any]:
         "test_error": evaluation["top1_error"],
         "test_wrong": evaluation["top1_wrong"],
         "test_images": evaluation["images"],
+        "expected_test_error": expected_test_error(run.recipe),
         "validation_error": evaluation["validation_error"],
         "train_error": evaluation["train_error"],
         "seconds": round(evaluation["seconds"], 1),
