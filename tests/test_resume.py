@@ -12,10 +12,11 @@ import torch
 from commands import evaluation, figures, fork, last_step, start, wait_for_step
 from conftest import TINY
 
+from resnets.classification.run import open_run
 from resnets.training.checkpoint import newest
 from resnets.training.journal import read_journal
 
-SHORT = ("train", "digits-resnet20", *TINY, "iterations=60", "batch_size=8", "evaluate_every=20")
+SHORT = ("train", "digits-resnet20", *TINY, "iterations=50", "batch_size=8", "evaluate_every=30")
 WARM_UP = (*SHORT, "schedule=steps", "warmup_lr=0.001", "warmup_error=88", "seed=2")
 """The rule of the 110-layer net: in the middle of the run the training error falls under the threshold."""
 
@@ -65,7 +66,7 @@ def test_killed_again_and_again(whole: Path, tmp_path: Path) -> None:
     kill(log, folder, 0, 0.3, *SHORT, "--out", folder)  # perhaps before there is a folder
     begin = ("train", "--resume", folder) if (folder / "recipe.json").exists() else (*SHORT, "--out", folder)
     kill(log, folder, 5, 0.05, *begin)
-    for step in sorted(random.sample(range(10, 40, 5), 2)):
+    for step in sorted(random.sample(range(10, 35, 5), 2)):
         kill(log, folder, step, 0.05, "train", "--resume", folder)
     finish(log, "train", "--resume", folder)
     same(folder, whole)
@@ -88,35 +89,27 @@ def test_killed_before_and_after_the_warm_up_has_ended(whole_warm_up: Path, tmp_
     assert set(rates) == {0.001, 0.1}
 
 
-def test_killed_in_a_process_of_its_own(whole: Path, tmp_path: Path) -> None:
+def test_stopped_with_the_state_saved(whole: Path, tmp_path: Path) -> None:
+    """SIGTERM, then Ctrl-C, each to a new interpreter; then to the end."""
     folder = tmp_path / "run"
-    process = start(*SHORT, "--out", folder)
-    wait_for_step(process, folder, random.randrange(5, 40, 5))
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    finish(tmp_path / "log", "train", "--resume", folder)
+    words: tuple[str | Path, ...] = (*SHORT, "--out", folder)
+    for signum, status, after in ((signal.SIGTERM, 143, 5), (signal.SIGINT, 130, 20)):
+        process = start(*words, "--json")
+        wait_for_step(process, folder, after)
+        process.send_signal(signum)
+        out, err = process.communicate()
+        assert (process.returncode, out) == (status, "")
+        state = newest(folder / "checkpoints")
+        assert state is not None
+        said = err.splitlines()[-1]
+        assert f"stopped by {signum.name} after {state.step} iterations, state saved" in said
+        assert f"`resnets train --resume {folder}`" in said
+        assert 0 <= state.step - last_step(folder) < 5  # the very step: nothing that was done is lost
+        assert not (folder / "model.safetensors").exists()
+        words = ("train", "--resume", folder)
+    finish(tmp_path / "log", *words)
     same(folder, whole)
-
-
-@pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_stopped_with_the_state_saved(whole: Path, tmp_path: Path, signum: signal.Signals, status: int) -> None:
-    folder = tmp_path / "run"
-    process = start(*SHORT, "--out", folder, "--json")
-    wait_for_step(process, folder, random.randrange(5, 35, 5))
-    process.send_signal(signum)
-    out, err = process.communicate()
-    assert (process.returncode, out) == (status, "")
-    state = newest(folder / "checkpoints")
-    assert state is not None
-    said = err.splitlines()[-1]
-    assert f"stopped by {signum.name} after {state.step} iterations, state saved" in said
-    assert f"`resnets train --resume {folder}`" in said
-    assert last_step(folder) <= state.step  # the very step: nothing that was done is lost
-    assert state.step - last_step(folder) < 5
-    assert not (folder / "model.safetensors").exists()
-    finish(tmp_path / "log", "train", "--resume", folder)
-    same(folder, whole)
+    assert len(open_run(folder).record["sessions"]) == 3
 
 
 def test_stopped_before_the_first_iteration(whole: Path, tmp_path: Path) -> None:

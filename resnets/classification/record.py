@@ -10,6 +10,7 @@ from typing import Any
 
 from resnets.classification.recipes import expected_test_error
 from resnets.classification.run import Run
+from resnets.files import naming
 
 
 def result_of(run: Run) -> dict[str, Any]:
@@ -43,5 +44,5 @@ def result_of(run: Run) -> dict[str, Any]:
 def append_result(path: Path, result: dict[str, Any]) -> None:
     """Adds the line to a results file; results are only ever added."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    with naming(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(result, ensure_ascii=False) + "\n")
