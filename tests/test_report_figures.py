@@ -82,6 +82,9 @@ def test_the_top_is_the_papers_unless_it_hides_everything() -> None:
     assert sensible_top([curve(final=60)]) == 100
     assert sensible_top([curve(final=25)]) == 40
     assert sensible_top([curve(final=0.0)]) == 2
+    short = Curve("short", [1, 2, 3], [70.0, 30.0, 10.0], [None, None, 12.0])
+    assert sensible_top([short]) == 60  # most of it would be hidden
+    assert sensible_top([short, curve(final=6.4)]) == 20
     assert sensible_top([Curve("net", [], [], [])]) == 100
 
 

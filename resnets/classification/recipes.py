@@ -193,5 +193,10 @@ def departures(given: ClassificationRecipe, precision: str) -> list[str]:
     return phrases
 
 
+def is_papers(phrases: list[str]) -> bool:
+    """Whether a run with these departures is the paper's own recipe, whole: its figure may stand beside the paper's."""
+    return all(phrase.startswith("precision:") for phrase in phrases)
+
+
 def _text(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, tuple | list) else str(value)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from resnets.classification.recipes import is_papers
 from resnets.classification.run import Run, open_run
 from resnets.data.sources import open_data
 from resnets.evaluation.metrics import wilson
@@ -36,7 +37,7 @@ def describe_run(run: Run, published: Published) -> RunReport:
         if sessions
         else {},
         data=run.record["data"] or {"name": run.recipe.data},
-        published=published(run.recipe.model, run.recipe.data),
+        published=published(run.recipe.model, run.recipe.data) if is_papers(run.record["departures"]) else None,
         evaluation=evaluation and _evaluation(run, evaluation),
         iterations=run.recipe.iterations,
         seconds=evaluation["seconds"] if evaluation else None,

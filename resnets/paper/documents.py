@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from resnets.classification.recipes import RECIPES, departures, recipe
+from resnets.classification.recipes import RECIPES, departures, is_papers, recipe
 from resnets.files import say, write_atomic
 from resnets.models.catalog import PAPER
 from resnets.models.describe import models_record
@@ -116,7 +116,7 @@ def _recipe(name: str, lines: list[Record]) -> str:
     rows = []
     for (changed, device, precision), group in _grouped(lines, _way):
         errors = [line["test_error"] for line in group]
-        published = [test_error(line["model"], line["data"]["name"]) for line in group if _is_papers(line)]
+        published = [test_error(line["model"], line["data"]["name"]) for line in group if is_papers(line["departures"])]
         rows.append(
             (
                 changed,
@@ -146,11 +146,6 @@ def _way(line: Record) -> tuple[str, str, str]:
 
 def _without_paper(phrase: str) -> str:
     return phrase.partition(" (paper:")[0]
-
-
-def _is_papers(line: Record) -> bool:
-    """Whether the run is the paper's own recipe, whole: only then does its figure stand beside the measured one."""
-    return all(phrase.startswith("precision:") for phrase in line["departures"])
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ The paper's figures 1 and 6 set the manner: errors in percent against iterations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -83,14 +84,20 @@ def error_curves(
 
 
 def sensible_top(runs: Sequence[Curve]) -> float:
-    """The top of the error axis in percent: the paper's 20 where that suits a run, or what suits the best."""
+    """The top of the error axis in percent: the paper's 20 where half of some run's training is under it."""
     ends = [end for run in runs if (end := final_error(run)) is not None]
     if not ends:
         return 100.0
-    if min(ends) <= 0.9 * PAPER_TOP and max(ends) >= 3:
+    shown = min(_middle(run) for run in runs)
+    if min(ends) <= 0.9 * PAPER_TOP and max(ends) >= 3 and shown <= PAPER_TOP:
         return PAPER_TOP
-    wanted = 1.5 * (min(ends) if min(ends) > PAPER_TOP else max(ends))
+    wanted = 1.5 * (min(ends) if min(ends) > PAPER_TOP else max(*ends, shown if shown > PAPER_TOP else 0.0))
     return next((top for top in _TOPS if top >= wanted), 100.0)
+
+
+def _middle(run: Curve) -> float:
+    """The median of the training error over the whole run."""
+    return median([e for e in run.train_error if e is not None and math.isfinite(e)] or [0.0])
 
 
 def final_error(run: Curve) -> float | None:
