@@ -1,5 +1,6 @@
 """Device and precision on machines that are faked, and bf16 where it is really used."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -130,7 +131,7 @@ def test_training_runs_in_the_precision_that_is_recorded(
 
 def test_the_record_of_the_environment() -> None:
     record = environment(CPU)
-    assert record["torch"] == torch.__version__.partition("+")[0] or record["torch"] == torch.__version__
+    assert record["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
     assert record["threads"] == torch.get_num_threads()
     assert {"resnets", "commit", "python", "torchvision", "numpy", "pillow", "system", "device"} <= set(record)
-    assert record["device"].endswith(f"{torch.get_num_threads()} threads")
+    assert re.search(rf", {torch.get_num_threads()} threads?$", record["device"])

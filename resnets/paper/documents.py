@@ -100,11 +100,31 @@ def speed(results: Path) -> str:
     return f"{_table(head, 'lrrr', rows)}\n\nBoth sides in one run, in turn. {_where(newest.values())}"
 
 
+def precision(results: Path) -> str:
+    """The newest line of `bench/precision.jsonl`: the same run in float32 and in bfloat16."""
+    lines = _read(results / "bench" / "precision.jsonl")
+    if not lines:
+        return _missing("python benchmarks/precision_curve.py --results results/bench/precision.jsonl")
+    line = lines[-1]
+    rows = [
+        (f"training, to iteration {100 * number:,}", f"{fp32:.2f}", f"{bf16:.2f}", f"{bf16 - fp32:+.2f}")
+        for number, (fp32, bf16) in enumerate(
+            zip(line["train_error"]["fp32"], line["train_error"]["bf16"], strict=True), 1
+        )
+    ]
+    fp32, bf16 = line["test_error"]["fp32"], line["test_error"]["bf16"]
+    rows.append(("test, at the end", f"{fp32:.2f}", f"{bf16:.2f}", f"{bf16 - fp32:+.2f}"))
+    head = ("error, %", "float32", "bfloat16", "difference")
+    where = _where([{**line, "precision": "fp32 and bf16"}])
+    return f"{line['what']}:\n\n{_table(head, 'lrrr', rows)}\n\n{where}"
+
+
 BLOCKS: dict[str, Callable[[Path], str]] = {
     "models": models,
     "degradation": degradation,
     "runs": runs,
     "speed": speed,
+    "precision": precision,
 }
 
 
