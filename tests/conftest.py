@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,8 @@ TINY = (
 def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """An empty data home, and one thread: bit-equal results are promised for equal numbers of them."""
     torch.set_num_threads(1)
+    # A shell ignores Ctrl-C in what it starts in the background, and every process started from there inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESNETS_DATA", str(tmp_path_factory.mktemp("data-home")))
         yield
