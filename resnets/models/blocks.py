@@ -1,8 +1,14 @@
-"""What every residual network here is made of: shortcuts, residual branches, stages, initialisation.
+"""What every residual network here is made of: shortcuts, units, stages, initialisation.
+
+    y = f(join(h(x), F(x)))      h the shortcut, F the residual branch, f what follows
+
+In this paper the two paths are joined by addition and f is ReLU. The papers that followed changed h, F, f or the way
+they are joined, one at a time, and so do the other files of this folder.
 
 Shapes: N images, C channels, H and W the sides of a map. Convolutions carry no bias: BN's shift takes its
 place.
-Source: "Deep Residual Learning for Image Recognition" (arXiv:1512.03385), sections 3.2, 3.3 and 4.1.
+Source: "Deep Residual Learning for Image Recognition" (arXiv:1512.03385), sections 3.2, 3.3 and 4.1; the general form
+is that of "Identity Mappings in Deep Residual Networks" (arXiv:1603.05027), section 2.
 """
 
 from collections.abc import Callable
@@ -16,9 +22,9 @@ SHORTCUTS = ("A", "B", "C", None)
 None: plain."""
 
 
-def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
+def conv3x3(in_channels: int, out_channels: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
     """A 3x3 convolution that keeps H and W (divides them by `stride`)."""
-    return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+    return nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, groups=groups, bias=False)
 
 
 def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
@@ -35,33 +41,42 @@ class ZeroPad(nn.Module):
 
     The paper does not say where the zeros go. `zeros="end"` puts them after the channels (as
     fb.resnet.torch), `zeros="both"` half before and half after (as akamaster's CIFAR weights were trained).
+    `subsample="mean"` averages each `stride` by `stride` pixels instead (the code of stochastic depth).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, zeros: str = "end") -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, zeros: str = "end", subsample: str = "stride"
+    ) -> None:
         super().__init__()
         new = out_channels - in_channels
         self.before = new // 2 if zeros == "both" else 0
         self.after = new - self.before
-        self.stride = stride
+        self.stride, self.subsample = stride, subsample
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
-        x = x[:, :, :: self.stride, :: self.stride]
+        if self.subsample == "mean":
+            x = F.avg_pool2d(x, self.stride, ceil_mode=True)
+        else:
+            x = x[:, :, :: self.stride, :: self.stride]
         return F.pad(x, (0, 0, 0, 0, self.before, self.after))
 
 
 MakeShortcut = Callable[[int, int, int], nn.Module | None]
-"""(in_channels, out_channels, stride) -> the shortcut of one block; None for a plain block."""
+"""(in_channels, out_channels, stride) -> the shortcut of one unit; None for a plain one."""
 
 
-def shortcuts(option: str | None, zeros: str = "end") -> MakeShortcut:
-    """The paper's shortcut `option` (section 4.1), one of `SHORTCUTS`, as a builder of one block's shortcut.
+def shortcuts(option: str | None, zeros: str = "end", *, subsample: str = "stride", norm: bool = True) -> MakeShortcut:
+    """The paper's shortcut `option` (section 4.1), one of `SHORTCUTS`, as a builder of one unit's shortcut.
 
-    Raises ValueError for another option, or where `zeros` is neither "end" nor "both".
+    `zeros` ("end" or "both") and `subsample` ("stride" or "mean") are those of `ZeroPad`; `norm`: whether BN follows
+    a projection. Raises ValueError for another value.
     """
     if option not in SHORTCUTS:
         raise ValueError(f"shortcut is {option!r}, allowed are 'A', 'B', 'C' and None (plain)")
     if zeros not in ("end", "both"):
         raise ValueError(f"zeros is {zeros!r}, allowed are 'end' and 'both'")
+    if subsample not in ("stride", "mean"):
+        raise ValueError(f"subsample is {subsample!r}, allowed are 'stride' and 'mean'")
 
     def shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module | None:
         if option is None:
@@ -70,17 +85,65 @@ def shortcuts(option: str | None, zeros: str = "end") -> MakeShortcut:
         if same_shape and option != "C":
             return nn.Identity()
         if option == "A":
-            return ZeroPad(in_channels, out_channels, stride, zeros)
-        return nn.Sequential(conv1x1(in_channels, out_channels, stride), nn.BatchNorm2d(out_channels))
+            return ZeroPad(in_channels, out_channels, stride, zeros, subsample)
+        projection = conv1x1(in_channels, out_channels, stride)
+        return nn.Sequential(projection, nn.BatchNorm2d(out_channels)) if norm else projection
 
     return shortcut
 
 
 # ------------------------------------------------------------------------------------------------------------
-# Blocks: y = ReLU(F(x) + shortcut(x)), equations (1) and (2); without a shortcut, y = ReLU(F(x))
+# Units: y = ReLU(F(x) + h(x)), equations (1) and (2); without a shortcut, y = ReLU(F(x))
+
+Map = Callable[[Tensor], Tensor]
+"""From a batch of maps to another one."""
 
 
-class Basic(nn.Module):
+def add(x: Tensor, shortcut: Map, branch: Map) -> Tensor:
+    """How the paper joins the two paths: F(x) + h(x)."""
+    return branch(x) + shortcut(x)
+
+
+def no_shortcut(x: Tensor, shortcut: Map | None, branch: Map) -> Tensor:
+    """A plain unit: F(x) alone."""
+    return branch(x)
+
+
+def relu_(x: Tensor) -> Tensor:
+    """ReLU in place."""
+    return F.relu(x, inplace=True)
+
+
+def nothing(x: Tensor) -> Tensor:
+    """The maps as they are: f where it is the identity."""
+    return x
+
+
+class Unit(nn.Module):
+    """One residual unit, y = after(join(x, downsample, branch)); kinds of units differ in their `branch`."""
+
+    join: Callable[..., Tensor]
+    """(x, shortcut, branch) -> both paths as one; it need not call either."""
+    after: Map
+    """f: what follows where the paths have met."""
+    holds_units = False
+    """Whether the branch is itself made of residual units."""
+
+    def connect(self, shortcut: nn.Module | None) -> None:
+        """Ends a unit's `__init__`: the shortcut comes last, and has torchvision's name, as its parameters have."""
+        self.downsample = shortcut
+        self.join = no_shortcut if shortcut is None else add
+        self.after = relu_
+
+    def branch(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
+        """F(x)."""
+        raise NotImplementedError
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
+        return self.after(self.join(x, self.downsample, self.branch))
+
+
+class Basic(Unit):
     """Figure 5, left: two 3x3 convolutions. The stride sits in the first."""
 
     def __init__(
@@ -91,21 +154,18 @@ class Basic(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = conv3x3(width, out_channels)
         self.bn2 = nn.BatchNorm2d(out_channels)
-        self.downsample = shortcut
+        self.connect(shortcut)
 
-    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = self.bn2(self.conv2(y))
-        if self.downsample is not None:
-            y += self.downsample(x)
-        return F.relu(y, inplace=True)
+    def branch(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
+        x = relu_(self.bn1(self.conv1(x)))
+        return self.bn2(self.conv2(x))
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(Unit):
     """Figure 5, right: 1x1 down to `width`, 3x3, 1x1 up to `out_channels`.
 
     `stride_in="1x1"` is the paper and its release; "3x3" is the later variant ("v1.5": fb.resnet.torch,
-    torchvision).
+    torchvision). `groups`: the 3x3 convolution works on so many groups of channels (ResNeXt).
     """
 
     def __init__(
@@ -116,29 +176,27 @@ class Bottleneck(nn.Module):
         stride: int,
         shortcut: nn.Module | None,
         stride_in: str = "1x1",
+        groups: int = 1,
     ) -> None:
         super().__init__()
         if stride_in not in ("1x1", "3x3"):
             raise ValueError(f"stride_in is {stride_in!r}, allowed are '1x1' and '3x3'")
         self.conv1 = conv1x1(in_channels, width, stride if stride_in == "1x1" else 1)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = conv3x3(width, width, stride if stride_in == "3x3" else 1)
+        self.conv2 = conv3x3(width, width, stride if stride_in == "3x3" else 1, groups)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = conv1x1(width, out_channels)
         self.bn3 = nn.BatchNorm2d(out_channels)
-        self.downsample = shortcut
+        self.connect(shortcut)
 
-    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
-        y = self.bn3(self.conv3(y))
-        if self.downsample is not None:
-            y += self.downsample(x)
-        return F.relu(y, inplace=True)
+    def branch(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
+        x = relu_(self.bn1(self.conv1(x)))
+        x = relu_(self.bn2(self.conv2(x)))
+        return self.bn3(self.conv3(x))
 
 
-Block = Callable[[int, int, int, int, nn.Module | None], nn.Module]
-"""(in_channels, width, out_channels, stride, shortcut) -> one block."""
+Block = Callable[[int, int, int, int, nn.Module | None], Unit]
+"""(in_channels, width, out_channels, stride, shortcut) -> one unit."""
 
 
 def stage(
@@ -149,13 +207,14 @@ def stage(
     blocks: int,
     stride: int,
     shortcut: MakeShortcut,
+    first: Block | None = None,
 ) -> nn.Sequential:
-    """`blocks` blocks on maps of one size; the first changes the shape, the others keep it."""
-    first = block(in_channels, width, out_channels, stride, shortcut(in_channels, out_channels, stride))
+    """`blocks` units on maps of one size; the first (made by `first`, where given) may change the shape."""
+    beginning = (first or block)(in_channels, width, out_channels, stride, shortcut(in_channels, out_channels, stride))
     others = (
         block(out_channels, width, out_channels, 1, shortcut(out_channels, out_channels, 1)) for _ in range(blocks - 1)
     )
-    return nn.Sequential(first, *others)
+    return nn.Sequential(beginning, *others)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -167,7 +226,7 @@ def initialise(model: nn.Module) -> None:
 
     | layer          | weights                        | bias |
     |----------------|--------------------------------|------|
-    | convolution    | N(0, 2 / (kernel^2 * inputs))  | none |
+    | convolution    | N(0, 2 / (kernel^2 * inputs))  | 0    |
     | fully connected| N(0, 2 / inputs)               | 0    |
     | BN             | 1                              | 0    |
 

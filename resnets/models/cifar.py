@@ -10,20 +10,29 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resnets.models.blocks import Basic, MakeShortcut, conv3x3, initialise, shortcuts, stage
+from resnets.models.blocks import Basic, Block, MakeShortcut, conv3x3, initialise, shortcuts, stage
 
 
 class CifarResNet(nn.Module):
-    """`n` basic blocks a stage: 6n+2 layers."""
+    """A 3x3 convolution and three stages of `n` units; with basic ones and 16, 32, 64 filters 6n+2 layers."""
 
-    def __init__(self, n: int, shortcut: MakeShortcut, num_classes: int) -> None:
+    def __init__(
+        self,
+        block: Block,
+        expansion: int,
+        n: int,
+        shortcut: MakeShortcut,
+        num_classes: int,
+        widths: tuple[int, int, int] = (16, 32, 64),
+    ) -> None:
         super().__init__()
-        self.conv1 = conv3x3(3, 16)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = stage(Basic, 16, 16, 16, n, 1, shortcut)
-        self.layer2 = stage(Basic, 16, 32, 32, n, 2, shortcut)
-        self.layer3 = stage(Basic, 32, 64, 64, n, 2, shortcut)
-        self.fc = nn.Linear(64, num_classes)
+        first, second, third = (width * expansion for width in widths)
+        self.conv1 = conv3x3(3, widths[0])
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.layer1 = stage(block, widths[0], widths[0], first, n, 1, shortcut)
+        self.layer2 = stage(block, first, widths[1], second, n, 2, shortcut)
+        self.layer3 = stage(block, second, widths[2], third, n, 2, shortcut)
+        self.fc = nn.Linear(third, num_classes)
         initialise(self)
 
     def forward_features(self, images: Float[Tensor, "N 3 H W"]) -> dict[str, Float[Tensor, "N _ _ _"]]:
@@ -39,8 +48,13 @@ class CifarResNet(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
-def cifar_resnet(depth: int, *, num_classes: int = 10, shortcut: str | None = "A", zeros: str = "end") -> CifarResNet:
-    """The network of `depth` = 6n+2 layers, plain with `shortcut=None`. ValueError for any other depth."""
+def cifar_resnet(
+    depth: int, *, num_classes: int = 10, shortcut: str | None = "A", zeros: str = "end", subsample: str = "stride"
+) -> CifarResNet:
+    """The network of `depth` = 6n+2 layers, plain with `shortcut=None`. ValueError for any other depth.
+
+    `zeros` and `subsample` are those of `blocks.ZeroPad`.
+    """
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth is {depth}, allowed are 6n+2: 8, 14, 20, 26, 32 ...")
-    return CifarResNet((depth - 2) // 6, shortcuts(shortcut, zeros), num_classes)
+    return CifarResNet(Basic, 1, (depth - 2) // 6, shortcuts(shortcut, zeros, subsample=subsample), num_classes)

@@ -50,8 +50,8 @@ def describe_record(name: str, with_layers: bool = False) -> dict[str, Any]:
     record = {
         **asdict(model_spec(name)),
         "num_classes": entry.num_classes,
-        "arguments": arguments(name),
-        "projections": sum(layer.on_shortcut for layer in whole.layers),
+        "arguments": {k: list(v) if isinstance(v, tuple) else v for k, v in arguments(name).items()},
+        "projections": sum(layer.on_shortcut and layer.kind == "conv" for layer in whole.layers),
         "stages": [
             {
                 "name": stage.name,

@@ -32,7 +32,9 @@ def create_model(
         weights: None, "package" (shipped), "torchvision" (fetched, its checksum checked), `Weights`, or what
             `read_weights` takes.
         changes: arguments of the network, such as `shortcut`, `zeros`, `stride_in`, `ceil_mode`. Weights
-            bring their own (`zeros="both"`), which need not be repeated here and must not be contradicted.
+            bring their own (`zeros="both"`), which need not be repeated here and must not be contradicted, but
+            for the `REGULARISERS`. Every residual net takes `drop_path`, `drop_decay` and `drop_per`
+            (`models/stochastic_depth.py`).
 
     Raises ValueError for an unknown name or change, weights that cannot be had, or weights of another
     network.
@@ -42,7 +44,7 @@ def create_model(
     loaded = _find(name, weights)
     same = (row(name).builder, row(name).size) == (row(loaded.model).builder, row(loaded.model).size)
     combined = {**loaded.changes, **changes} if same else changes
-    if not same or arguments(name, **combined) != arguments(loaded.model, **loaded.changes):
+    if not same or _network(name, combined) != _network(loaded.model, loaded.changes):
         theirs, ours = _in_words(loaded.model, loaded.changes), _in_words(name, changes)
         raise ValueError(f"weights of {theirs} are not weights of {ours}")
     classes = loaded.num_classes if num_classes is None else num_classes
@@ -76,6 +78,15 @@ def _with_facts(model: nn.Module, name: str, changes: dict[str, Any], preprocess
     facts.changes = {key: value for key, value in changes.items() if value != usual[key]}
     facts.preprocessing = preprocessing
     return model
+
+
+REGULARISERS = ("drop_path", "drop_decay", "drop_per", "dropout")
+"""Changes that training may make to a network whose weights are given: they alter no parameter."""
+
+
+def _network(name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """What `arguments` says of a network, but for its regularisers."""
+    return {key: value for key, value in arguments(name, **changes).items() if key not in REGULARISERS}
 
 
 def _classifier(model: nn.Module) -> str:

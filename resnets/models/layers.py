@@ -5,8 +5,7 @@ Multiply-adds are the paper's "FLOPs": those of convolutions and fully connected
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,11 +16,11 @@ from torch.overrides import TorchFunctionMode
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolution, pooling or fully connected layer, with the parameters of the BN that follows it."""
+    """One convolution, pooling or fully connected layer, with the parameters of the BN on its output; or a BN alone."""
 
     name: str
     kind: str
-    """"conv", "max pool" or "fc"."""
+    """"conv", "max pool", "fc" or, where it does not follow a convolution, "BN"."""
     kernel: int
     stride: int
     in_channels: int
@@ -31,7 +30,11 @@ class Layer:
     parameters: int
     multiply_adds: int
     on_shortcut: bool
-    """True for a projection, which the depth of a network does not count."""
+    """True for a projection or a gate, which the depth of a network does not count."""
+
+
+SHORTCUT_PARTS = {"downsample", "join"}
+"""Parts of a module's name that say that it belongs to a shortcut, or to how two paths join."""
 
 
 class _ShapesOnly(TorchFunctionMode):
@@ -66,16 +69,20 @@ def layers(model: nn.Module, input_size: int) -> list[Layer]:
     """
     rows: list[Layer] = []
     names = {module: name for name, module in model.named_modules()}
-    norms = dict(_norm_after(model))
+    last = None  # the output of the layer before, and how often it had been changed in place
 
     def record(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        rows.append(_row(names[module], module, inputs[0], output, norms.get(module)))
+        nonlocal last
+        x = inputs[0]
+        follows = last is not None and x is last[0] and x._version == last[1]
+        last = (output, output._version)
+        if isinstance(module, nn.BatchNorm2d) and follows and rows[-1].kind == "conv":
+            rows[-1] = replace(rows[-1], parameters=rows[-1].parameters + _parameters(module))
+        else:
+            rows.append(_row(names[module], module, x, output))
 
-    hooks = [
-        module.register_forward_hook(record)
-        for module in model.modules()
-        if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.Linear)
-    ]
+    kinds = nn.Conv2d | nn.BatchNorm2d | nn.MaxPool2d | nn.Linear
+    hooks = [module.register_forward_hook(record) for module in model.modules() if isinstance(module, kinds)]
     parameter = next(model.parameters())
     image = torch.zeros(1, 3, input_size, input_size, device=parameter.device, dtype=parameter.dtype)
     was_training = model.training
@@ -91,27 +98,23 @@ def layers(model: nn.Module, input_size: int) -> list[Layer]:
     return rows
 
 
-def _norm_after(model: nn.Module) -> Iterator[tuple[nn.Module, nn.BatchNorm2d]]:
-    """Each convolution with the BN registered right after it: here BN always follows its convolution."""
-    modules = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
-    for first, second in pairwise(modules):
-        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-            yield first, second
-
-
-def _row(name: str, module: nn.Module, x: Tensor, y: Tensor, norm: nn.BatchNorm2d | None) -> Layer:
-    parameters = sum(p.numel() for m in (module, norm) if m is not None for p in m.parameters())
-    shortcut = "downsample" in name.split(".")
+def _row(name: str, module: nn.Module, x: Tensor, y: Tensor) -> Layer:
+    kind, kernel, stride, work = "BN", 1, 1, 0
+    height, width = (y.shape[2], y.shape[3]) if y.dim() == 4 else (1, 1)
     if isinstance(module, nn.Linear):
-        work = module.in_features * module.out_features
-        return Layer(name, "fc", 1, 1, x.shape[1], y.shape[1], (1, 1), parameters, work, shortcut)
-    assert isinstance(module, nn.Conv2d | nn.MaxPool2d)
-    size = (int(y.shape[2]), int(y.shape[3]))
-    kernel, stride = _side(module.kernel_size), _side(module.stride)
-    if isinstance(module, nn.MaxPool2d):
-        return Layer(name, "max pool", kernel, stride, x.shape[1], y.shape[1], size, 0, 0, shortcut)
-    work = module.weight.numel() * size[0] * size[1]
-    return Layer(name, "conv", kernel, stride, x.shape[1], y.shape[1], size, parameters, work, shortcut)
+        kind, work = "fc", module.weight.numel()
+    elif isinstance(module, nn.Conv2d):
+        kind, kernel, stride = "conv", _side(module.kernel_size), _side(module.stride)
+        work = module.weight.numel() * height * width
+    elif isinstance(module, nn.MaxPool2d):
+        kind, kernel, stride = "max pool", _side(module.kernel_size), _side(module.stride)
+    shortcut = not SHORTCUT_PARTS.isdisjoint(name.split("."))
+    channels = (x.shape[1], y.shape[1])
+    return Layer(name, kind, kernel, stride, *channels, (height, width), _parameters(module), work, shortcut)
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
 
 
 def _side(value: int | tuple[int, ...]) -> int:
@@ -121,3 +124,8 @@ def _side(value: int | tuple[int, ...]) -> int:
 def depth(rows: list[Layer]) -> int:
     """Convolutions of the main path plus fully connected layers, as the paper counts."""
     return sum(row.kind in ("conv", "fc") and not row.on_shortcut for row in rows)
+
+
+def convolutions(rows: list[Layer]) -> int:
+    """Convolutions, those of units' projections included, as wide residual networks count; not RoR's shortcuts."""
+    return sum(row.kind == "conv" and not (row.on_shortcut and row.name.count(".") == 1) for row in rows)

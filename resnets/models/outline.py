@@ -1,14 +1,14 @@
 """A network's stages, blocks and shortcuts, read off its modules and its layer table.
 
-A block is a module with a `downsample` (its shortcut; None where it has none), a stage is the module that
-holds it.
+A block is a unit (`blocks.Unit`) that holds no other one; a stage is what has one top-level name ("layer1") and one
+size of maps.
 """
 
 from dataclasses import dataclass
 
 from torch import nn
 
-from resnets.models.blocks import ZeroPad
+from resnets.models.blocks import Unit, ZeroPad, add, no_shortcut
 from resnets.models.layers import Layer, layers
 
 
@@ -18,9 +18,11 @@ class Block:
 
     name: str
     layers: tuple[Layer, ...]
-    """Those of the main path."""
+    """Those of the main path, without a BN that stands alone."""
     shortcut: str | None
     """"identity", "zeros" (identity and zero channels), "projection"; None where there is none."""
+    join: str | None
+    """What else than addition joins the two paths: the name of the module's class."""
     projection: Layer | None
     changes_shape: bool
     """Whether the output has another size or number of channels than the input."""
@@ -34,6 +36,8 @@ class Stage:
     """The paper's: "conv1", "conv2_x", ..., "fc"."""
     output_size: tuple[int, int]
     blocks: tuple[Block, ...]
+    projection: Layer | None
+    """That of a shortcut around the whole stage (residual networks of residual networks)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Outline:
     stages: tuple[Stage, ...]
     layers: tuple[Layer, ...]
     """All of them, projections included, in the order they are computed."""
+    projection: Layer | None
+    """That of a shortcut around all stages."""
     global_pooling: bool
     """Whether the fully connected layer reads one average for each channel of the last map."""
 
@@ -50,51 +56,59 @@ class Outline:
 def outline(model: nn.Module, input_size: int) -> Outline:
     """The stages of `model`, for one image of `input_size` pixels a side."""
     table = layers(model, input_size)
-    shortcuts = {name: module for name, module in model.named_modules() if hasattr(module, "downsample")}
+    units = {name: m for name, m in model.named_modules() if isinstance(m, Unit) and not m.holds_units}
     groups: dict[str, list[Layer]] = {}
     for row in table:
-        block = next((prefix for prefix in _prefixes(row.name) if prefix in shortcuts), row.name)
-        groups.setdefault(block, []).append(row)
-    by_stage: dict[str, list[Block]] = {}
+        unit = next((prefix for prefix in _prefixes(row.name) if prefix in units), row.name)
+        groups.setdefault(unit, []).append(row)
+    around: dict[str, Layer] = {}  # the shortcuts of stages, and of the network
+    stages: dict[tuple[str, tuple[int, int]], list[Block]] = {}
     waiting: list[Block] = []  # the max pooling belongs to the stage that follows it, as in the paper's Table 1
     for name, rows in groups.items():
-        module = shortcuts.get(name)
-        block = _block(name, rows, getattr(module, "downsample", None) if module is not None else None)
-        if rows[0].kind == "max pool":
+        path = tuple(row for row in rows if not row.on_shortcut and row.kind != "BN")
+        if not path:
+            around |= {row.name.partition(".")[0]: row for row in rows if row.kind != "BN"}
+            continue
+        block = _block(name, path, rows, units.get(name))
+        if path[0].kind == "max pool":
             waiting.append(block)
             continue
-        stage = name.rpartition(".")[0] if module is not None else name
-        by_stage.setdefault(stage, []).extend([*waiting, block])
+        stages.setdefault((name.partition(".")[0], path[-1].output_size), []).extend([*waiting, block])
         waiting = []
-    stages = []
-    for number, (name, blocks) in enumerate(by_stage.items(), start=1):
-        last = blocks[-1].layers[-1]
-        title = "fc" if last.kind == "fc" else f"conv{number}_x" if name in _parents(shortcuts) else name
-        stages.append(Stage(title, last.output_size, tuple(blocks)))
-    return Outline(tuple(stages), tuple(table), _pools_globally(table))
+    named = tuple(
+        Stage(_title(number, blocks), size, tuple(blocks), around.get(top))
+        for number, ((top, size), blocks) in enumerate(stages.items(), start=1)
+    )
+    return Outline(named, tuple(table), around.get("downsample"), _pools_globally(table))
 
 
 def _prefixes(name: str) -> list[str]:
+    """The names of the modules that hold the module `name`, the outermost first."""
     parts = name.split(".")
-    return [".".join(parts[:i]) for i in range(len(parts) - 1, 0, -1)]
+    return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
-def _parents(names: dict[str, nn.Module]) -> set[str]:
-    return {name.rpartition(".")[0] for name in names}
+def _title(number: int, blocks: list[Block]) -> str:
+    """The paper's name of stage `number`, "conv2_x"; a layer alone has its own name."""
+    if blocks[-1].layers[-1].kind == "fc":
+        return "fc"
+    alone = len(blocks) == 1 and "." not in blocks[0].name
+    return blocks[0].name if alone else f"conv{number}_x"
 
 
-def _block(name: str, rows: list[Layer], shortcut: nn.Module | None) -> Block:
-    path = tuple(row for row in rows if not row.on_shortcut)
-    projection = next((row for row in rows if row.on_shortcut), None)
+def _block(name: str, path: tuple[Layer, ...], rows: list[Layer], unit: Unit | None) -> Block:
+    projection = next((row for row in rows if "downsample" in row.name.split(".")), None)
+    shortcut = None if unit is None else unit.downsample
     if projection is not None:
         kind = "projection"
-    elif isinstance(shortcut, ZeroPad):
-        kind = "zeros"
+    elif shortcut is None:
+        kind = None
     else:
-        kind = None if shortcut is None else "identity"
+        kind = "zeros" if any(isinstance(module, ZeroPad) for module in shortcut.modules()) else "identity"
+    join = None if unit is None or unit.join in (add, no_shortcut) else type(unit.join).__name__
     strides = max(row.stride for row in path)
     changes = strides > 1 or path[0].in_channels != path[-1].out_channels
-    return Block(name, path, kind, projection, changes)
+    return Block(name, path, kind, join, projection, changes)
 
 
 def _pools_globally(table: list[Layer]) -> bool:
@@ -102,5 +116,5 @@ def _pools_globally(table: list[Layer]) -> bool:
     first = next((i for i, row in enumerate(table) if row.kind == "fc"), 0)
     if first == 0:
         return False
-    before = [row for row in table[:first] if not row.on_shortcut][-1]
+    before = [row for row in table[:first] if not row.on_shortcut and row.kind != "BN"][-1]
     return table[first].in_channels == before.out_channels and before.output_size != (1, 1)

@@ -18,6 +18,11 @@ WIDTHS = (64, 128, 256, 512)
 """Channels of the 3x3 convolutions in conv2_x to conv5_x."""
 
 
+def stem_pooling(ceil_mode: bool = False) -> nn.MaxPool2d:
+    """3x3 max pooling of stride 2. The release pools without padding and lets the last window hang over the edge."""
+    return nn.MaxPool2d(3, stride=2, padding=0 if ceil_mode else 1, ceil_mode=ceil_mode)
+
+
 class ResNet(nn.Module):
     """7x7 convolution, max pooling, four stages, global average pooling, one fully connected layer."""
 
@@ -33,8 +38,7 @@ class ResNet(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
-        # The release pools without padding and lets the last window hang over the edge (Caffe's ceil mode).
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=0 if ceil_mode else 1, ceil_mode=ceil_mode)
+        self.maxpool = stem_pooling(ceil_mode)
         channels = 64
         for i, (width, count) in enumerate(zip(WIDTHS, blocks, strict=True)):
             stride = 1 if i == 0 else 2  # conv2_x: the max pooling has halved the map already
