@@ -8,17 +8,16 @@ error at the end, and ends in one line of JSON.
 """
 
 import argparse
-import json
 import tempfile
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from side_by_side import finish
+
 from resnets.classification.recipes import recipe
-from resnets.classification.record import append_result
 from resnets.classification.run import carry_out, new_run, open_run
-from resnets.runtime import environment, resolve_device
+from resnets.runtime import resolve_device
 from resnets.training.journal import read_journal
 
 
@@ -54,12 +53,8 @@ def main() -> None:
         "train_error": curves,
         "test_error": test,
         "mean_difference": round(sum(differences) / len(differences), 3),
-        **environment(resolve_device("auto")),
-        "date": datetime.now(UTC).date().isoformat(),
     }
-    if given.results:
-        append_result(given.results, line)
-    print(json.dumps(line))
+    finish(line, resolve_device("auto"), given.results)
 
 
 if __name__ == "__main__":

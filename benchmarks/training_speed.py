@@ -12,31 +12,27 @@ Prints a table and ends in one line of JSON. The images are random: speed does n
 """
 
 import argparse
-import json
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from side_by_side import Step, finish, in_turn, median_ratio
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from resnets.classification.recipes import cifar
-from resnets.classification.record import append_result
+from resnets.classification.papers import paper_recipe
 from resnets.classification.task import Classification, Data
 from resnets.data.images import ImageSet
 from resnets.models.factory import create_model
 from resnets.preprocessing import Preprocessing
-from resnets.runtime import environment, resolve_device, resolve_precision
+from resnets.runtime import resolve_device, resolve_precision
 from resnets.training.optimiser import sgd
 
 BATCH, MEAN, STD = 128, [0.491, 0.482, 0.447], [0.247, 0.243, 0.262]
-Step = Callable[[], None]
 
 
 class Pictures(Dataset[tuple[Tensor, Tensor]]):
@@ -94,23 +90,13 @@ def endless(images: ImageSet) -> Iterator[tuple[Tensor, Tensor]]:
         yield from DataLoader(Pictures(images), BATCH, shuffle=True, drop_last=True)
 
 
-def measure(step: Step, iterations: int, device: torch.device) -> float:
-    """Images a second over `iterations`."""
-    began = time.perf_counter()
-    for _ in range(iterations):
-        step()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return iterations * BATCH / (time.perf_counter() - began)
-
-
 def contestants(model_name: str, compiled: bool, device: torch.device, precision: str) -> dict[str, Step]:
     """The three sides by name, on the same random images."""
     pixels, labels = torch.randint(0, 256, (10_000, 3, 32, 32), dtype=torch.uint8), torch.randint(0, 10, (10_000,))
     images = ImageSet("random", pixels, labels, tuple("0123456789"))
     preprocessing = Preprocessing(crop=32, resize=32, mean=MEAN, std=STD, classes=images.classes)
     data = Data(images.to(device), images, None, preprocessing, {})
-    recipe = replace(cifar(model_name), lr=0.01, warmup_lr=None, compile=compiled)
+    recipe = replace(paper_recipe(model_name), lr=0.01, warmup_lr=None, compile=compiled)
     same = Classification(replace(recipe, channels_last=False), data, device, "fp32")
     return {
         "plain": plain(model_name, endless(images), device),
@@ -131,17 +117,9 @@ def main() -> None:
     device = resolve_device("auto")
     precision = resolve_precision("auto", device)
     sides = contestants(given.model, given.compile, device, precision)
-    for step in sides.values():
-        measure(step, 5, device)
-    speeds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(given.rounds):
-        for name, step in sides.items():
-            speeds[name].append(measure(step, given.iterations, device))
-
-    def ratio(peer: str) -> float:
-        """The median over rounds: each compares two measurements a few seconds apart."""
-        return round(statistics.median(a / b for a, b in zip(speeds["ours"], speeds[peer], strict=True)), 2)
-
+    taken = in_turn(sides, given.rounds, given.iterations, device)
+    images = given.iterations * BATCH
+    speeds = {name: [images / seconds for seconds in times] for name, times in taken.items()}
     medians = {name: round(statistics.median(values)) for name, values in speeds.items()}
     print(f"{given.model}, batch {BATCH}, {precision}{', compiled' if given.compile else ''}")
     for name, values in speeds.items():
@@ -151,17 +129,13 @@ def main() -> None:
         "plain_images_per_second": medians["plain"],
         "same_batches_images_per_second": medians["same"],
         "ours_images_per_second": medians["ours"],
-        "ratio": ratio("plain"),
-        "ratio_same_batches": ratio("same"),
+        "ratio": median_ratio(speeds["ours"], speeds["plain"]),
+        "ratio_same_batches": median_ratio(speeds["ours"], speeds["same"]),
         "precision": precision,
         "compiled": given.compile,
         "rounds": given.rounds,
-        **environment(device),
-        "date": datetime.now(UTC).date().isoformat(),
     }
-    if given.results:
-        append_result(given.results, line)
-    print(json.dumps(line))
+    finish(line, device, given.results)
 
 
 if __name__ == "__main__":
