@@ -9,7 +9,9 @@ import pytest
 from resnets.classification.recipes import departures, recipe
 from resnets.models.catalog import list_models, model_spec
 from resnets.paper import documents
-from resnets.paper.documents import BLOCKS, fill, main
+from resnets.paper.blocks import BLOCKS
+from resnets.paper.documents import fill, main
+from resnets.paper.images import stale_figures
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {
@@ -24,6 +26,7 @@ ENVIRONMENT = {
 def test_the_documents_of_this_checkout_are_up_to_date() -> None:
     stale = documents.stale(documents.documents(ROOT), ROOT / "results")
     assert not stale, "type: python -m resnets.paper.documents"
+    assert not stale_figures(ROOT, ROOT / "results"), "type: python -m resnets.paper.documents"
 
 
 def test_the_readme_uses_every_block() -> None:
@@ -62,7 +65,7 @@ def test_models_are_counted(tmp_path: Path) -> None:
     assert f"| {model_spec('cifar_resnet20').params:,} |" in next(row for row in rows if "`cifar_resnet20`" in row)
 
 
-@pytest.mark.parametrize("name", ["degradation", "runs", "speed"])
+@pytest.mark.parametrize("name", ["degradation", "cifar10", "runs", "weights", "speed", "precision"])
 def test_a_block_without_results_says_so(name: str, tmp_path: Path) -> None:
     assert BLOCKS[name](tmp_path).startswith("Not measured yet: `")
 

@@ -190,6 +190,25 @@ def test_degradation() -> None:
     figures.to_svg(figures.degradation(plain, {}))
 
 
+def test_the_papers_end_is_marked_beside_each_net() -> None:
+    plain = {20: [curve(final=9.0, published=9.7)] * 2, 56: [curve(final=13.0, published=25.0)]}
+    residual = {20: [curve(final=8.0, published=8.75)], 110: [curve(final=6.0)]}
+    figure = figures.degradation(plain, residual)
+    marks = [[str(one.get_gid()) for one in axes.lines if "published" in str(one.get_gid())] for axes in figure.axes]
+    assert marks == [["plain:20:published"], ["ResNet:20:published"]]  # 25 % is above the figure
+    mark = line(figure, "ResNet:20:published", panel=1)
+    np.testing.assert_array_equal(mark.get_xydata(), [[1, 8.75]])
+    assert mark.get_color() == line(figure, "ResNet:20:test:mean", panel=1).get_color()
+    assert "the paper's final test error" in texts(figure)
+    assert "the paper's final test error" not in texts(figures.degradation({20: [curve()]}, residual | {20: [curve()]}))
+
+
+def test_a_family_without_runs_has_no_panel() -> None:
+    figure = figures.degradation({20: []}, {20: [curve()]})
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Residual networks"]
+    assert figure.axes[0].get_ylabel() == "error (%)"
+
+
 def test_the_mean_is_over_steps_that_all_seeds_have() -> None:
     seeds = [
         Curve("a", [1, 2, 3], [4.0, 4.0, 4.0], [None] * 3),
@@ -229,9 +248,10 @@ def test_outputs(tmp_path: Path) -> None:
     assert ElementTree.fromstring(svg).tag.endswith("svg")
     assert svg == figures.to_svg(figures.error_curves([curve()]))
     assert b64decode(figures.to_png_base64(figure)).startswith(b"\x89PNG")
-    path = figures.save_png(figure, tmp_path / "f.png")
+    path = figures.save_png(figure, tmp_path / "f.png", texts={"a name": "a text"})
     with Image.open(path) as image:
         assert image.width == round(150 * figure.get_figwidth())
+        assert image.info["a name"] == "a text"
 
 
 def test_nothing_global_changes_and_nothing_leaks() -> None:

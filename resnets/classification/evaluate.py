@@ -33,7 +33,7 @@ def evaluate(
     images = open_data(data, "test", size)
     for source, model in models:
         _check_classes(source, preprocessing_of(source, model).classes, images)
-    scores = torch.stack([_scores(*named, images.to(where), taken) for named in models]).mean(0)
+    scores = torch.stack([scores_of(*named, images.to(where), taken) for named in models]).mean(0)
     counts = count(scores, images.labels)
     result = {"protocol": "single", **counts.to_dict(images.classes)}
     return {
@@ -53,7 +53,8 @@ def preprocessing_of(source: str, model: nn.Module) -> Preprocessing:
     return preprocessing
 
 
-def _scores(source: str, model: nn.Module, images: ImageSet, precision: str) -> Tensor:
+def scores_of(source: str, model: nn.Module, images: ImageSet, precision: str) -> Tensor:
+    """Probabilities (N, classes) that the network from `source` gives; ValueError unless its classes are as many."""
     normalise = preprocessing_of(source, model).normaliser(images.images.device)
     scores = single_view(model, images.images, normalise, precision)
     if scores.shape[1] != len(images.classes):

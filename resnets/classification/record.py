@@ -4,17 +4,27 @@ Documents take their figures from these lines by a command, never by hand.
 """
 
 import json
+import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from resnets.classification.recipes import expected_test_error
 from resnets.classification.run import Run
 from resnets.files import naming
+from resnets.training.journal import read_journal
+
+MOST_POINTS = 150
+"""No curve in a line is longer: a figure of several runs shows no more."""
 
 
 def result_of(run: Run) -> dict[str, Any]:
-    """Command, seed, hardware, versions, data hashes, seconds and figures of a finished run; errors in percent."""
+    """Command, seed, hardware, versions, data hashes, seconds and figures of a finished run, its curve among them.
+
+    Errors are in percent.
+    """
     evaluation = run.evaluation
     assert evaluation is not None
     sessions = run.record["sessions"]
@@ -29,6 +39,7 @@ def result_of(run: Run) -> dict[str, Any]:
         "expected_test_error": expected_test_error(run.recipe),
         "validation_error": evaluation["validation_error"],
         "train_error": evaluation["train_error"],
+        "curve": curve_of(read_journal(run.folder)),
         "seconds": round(evaluation["seconds"], 1),
         "sessions": len(sessions),
         "device": sessions[-1]["device"],
@@ -39,6 +50,26 @@ def result_of(run: Run) -> dict[str, Any]:
         "environment": sessions[-1],
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def curve_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """`{"steps", "train_error", "test_error"}` of a journal: a point for each evaluation, errors with two decimals.
+
+    The training error of a point is the mean over all rows since the evaluation before. Of more than `MOST_POINTS`
+    evaluations every k-th stands there, counted back from the last.
+    """
+    points: list[tuple[int, float, float]] = []
+    since: list[float] = []
+    for row in rows:
+        if "event" in row:
+            continue
+        since.append(row["train_error"])
+        if row["test_error"] is not None:
+            points.append((row["step"], round(mean(since), 2), round(row["test_error"], 2)))
+            since = []
+    every = max(1, math.ceil(len(points) / MOST_POINTS))
+    shown = points[(len(points) - 1) % every :: every]
+    return {name: [point[i] for point in shown] for i, name in enumerate(("steps", "train_error", "test_error"))}
 
 
 def append_result(path: Path, result: dict[str, Any]) -> None:

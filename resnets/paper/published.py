@@ -16,6 +16,9 @@ TABLE_6 = {
 FIGURE_6 = {"cifar_plain20": 9.7, "cifar_plain32": 10.1, "cifar_plain44": 11.4, "cifar_plain56": 13.3}
 """CIFAR-10 test error at the end of training of the plain nets, read off the curves: +-0.3."""
 
+BANDS = {"cifar_resnet20": (7.8, 9.2), "cifar_plain20": (9.2, 10.7)}
+"""CIFAR-10 test error that a single run of the paper's recipe is expected to end between: published re-runs do."""
+
 
 def test_error(model: str, data: str) -> float | None:
     """The paper's test error of `model` on `data`, None where it has none."""

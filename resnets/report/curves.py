@@ -141,18 +141,7 @@ def _draw_run(axes: Axes, run: Curve, index: int, among: int, top: float) -> boo
     if beyond:
         bold.set(marker="os^vD"[(beyond - 1) % 5], markersize=5, markevery=0.1)
     if run.published is not None and run.published <= top:
-        edge = axes.get_yaxis_transform()
-        axes.plot(
-            [1.0],
-            [run.published],
-            marker=_ARROW,
-            transform=edge,
-            color=colour,
-            ms=8,
-            clip_on=False,
-            zorder=6,
-        )
-        axes.lines[-1].set_gid(f"published:{index}")
+        mark_published(axes, run.published, f"published:{index}", colour)
     return any(len(points[0]) for points in (train, validation, test))
 
 
@@ -173,6 +162,18 @@ def draw_line(
         alpha=alpha,
         gid=gid,
     )
+
+
+def mark_published(axes: Axes, error: float, gid: str, colour: str) -> None:
+    """A mark at the right edge of the axes: the paper's final test error."""
+    edge = axes.get_yaxis_transform()
+    axes.plot([1.0], [error], marker=_ARROW, transform=edge, color=colour, ms=8, clip_on=False, zorder=6, gid=gid)
+
+
+def published_entry(colour: str, value: str = "") -> Line2D:
+    """The legend's entry for that mark."""
+    label = f"the paper's final test error{value}"
+    return Line2D([], [], color=colour, marker=_ARROW, linestyle="none", label=label)
 
 
 def frame(axes: Axes, runs: Sequence[Curve], until: int | None, top: float) -> None:
@@ -214,8 +215,7 @@ def _legend(runs: Sequence[Curve], top: float, longest: int) -> list[Line2D]:
         entries.append(Line2D([], [], color=grey, linewidth=2.3, label="test"))
     published = [run.published for run in runs if run.published is not None and run.published <= top]
     if published:
-        label = "the paper's final test error" + ("" if several else f", {published[0]:g} %")
-        entries.append(Line2D([], [], color=grey, marker=_ARROW, linestyle="none", label=label))
+        entries.append(published_entry(grey, "" if several else f", {published[0]:g} %"))
     return entries
 
 

@@ -15,10 +15,12 @@ from resnets.report.curves import (
     final_error,
     finite_points,
     frame,
+    mark_published,
+    published_entry,
     training_label,
     windows,
 )
-from resnets.report.style import COLOURS, MUTED, new_figure, say_empty, styled
+from resnets.report.style import COLOURS, MUTED, new_figure, styled
 
 
 @styled
@@ -32,31 +34,37 @@ def degradation(
     """The paper's Figure 6: plain nets left, residual nets right, one colour a depth; percent by iteration.
 
     Each mapping goes from depth to the runs of that depth, one a seed: thin lines, their mean over the
-    steps that all seeds recorded thick; training dashed, test bold. `width` is in inches. ValueError where
-    both mappings are empty.
+    steps that all seeds recorded thick; training dashed, test bold, the paper's final test error a mark at
+    the right edge. A family without runs has no panel. `width` is in inches. ValueError where neither has.
     """
-    depths = sorted({*plain, *residual})
-    if not depths:
+    families = {"plain": plain, "ResNet": residual}
+    shown = {word: nets for word, nets in families.items() if any(nets.values())}
+    if not shown:
         raise ValueError("degradation: no run was given")
+    depths = sorted({depth for nets in shown.values() for depth in nets})
     figure = new_figure(width, 0.45 * width)
-    panels = figure.subplots(1, 2, sharey=True)
+    panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     averaged = 1
-    for axes, nets, word in zip(panels, (plain, residual), ("plain", "ResNet"), strict=True):
-        runs = [run for seeds in nets.values() for run in seeds]
+    for axes, (word, nets) in zip(panels, shown.items(), strict=True):
         for depth in sorted(nets):
             colour = COLOURS[depths.index(depth) % len(COLOURS)]
             averaged = max(averaged, _draw_seeds(axes, nets[depth], f"{word}:{depth}", colour))
-        frame(axes, runs, until, top)
+            if published := _published(nets[depth], top):
+                mark_published(axes, published[0], f"{word}:{depth}:published", colour)
+        frame(axes, [run for seeds in nets.values() for run in seeds], until, top)
         axes.set_title(f"{'Plain' if word == 'plain' else 'Residual'} networks")
         axes.tick_params(labelleft=True)
         _say_hidden(axes, nets, top)
-        if not runs:
-            say_empty(axes, "no runs")
-    panels[1].set_ylabel("")
-    several = any(len(seeds) > 1 for seeds in (*plain.values(), *residual.values()))
-    handles = _depth_legend(depths, several, averaged)
+    for axes in panels[1:]:
+        axes.set_ylabel("")
+    handles = _depth_legend(depths, [seeds for nets in shown.values() for seeds in nets.values()], averaged, top)
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))
     return figure
+
+
+def _published(seeds: Sequence[Curve], top: float) -> list[float]:
+    """What the paper says of a net, once a seed, where the figure reaches that far."""
+    return [run.published for run in seeds if run.published is not None and run.published <= top]
 
 
 def _draw_seeds(axes: Axes, seeds: Sequence[Curve], gid: str, colour: str) -> int:
@@ -97,13 +105,16 @@ def _say_hidden(axes: Axes, nets: Mapping[int, Sequence[Curve]], top: float) -> 
     )  # fmt: skip
 
 
-def _depth_legend(depths: Sequence[int], several_seeds: bool, averaged: int) -> list[Line2D]:
+def _depth_legend(depths: Sequence[int], nets: Sequence[Sequence[Curve]], averaged: int, top: float) -> list[Line2D]:
+    """An entry for each depth and for each manner of line that the figure has; `nets` are the seeds of each."""
     entries = [
         Line2D([], [], color=COLOURS[index % len(COLOURS)], linewidth=2.4, label=f"{depth} layers")
         for index, depth in enumerate(depths)
     ]
     entries.append(Line2D([], [], color=MUTED, linewidth=1.3, linestyle=(0, (4, 1.6)), label=training_label(averaged)))
     entries.append(Line2D([], [], color=MUTED, linewidth=2.4, label="test"))
-    if several_seeds:
+    if any(len(seeds) > 1 for seeds in nets):
         entries.append(Line2D([], [], color=MUTED, linewidth=0.6, alpha=0.6, label="one seed"))
+    if any(_published(seeds, top) for seeds in nets):
+        entries.append(published_entry(MUTED))
     return entries

@@ -8,7 +8,7 @@ return after.
 import base64
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -150,9 +150,12 @@ def thousands(value: float, _position: object = None) -> str:
     return f"{value:g}"
 
 
-def save_png(figure: Figure, path: Path, dpi: int = 150) -> Path:
-    """Write `figure` to `path` as PNG at `dpi` dots an inch, whole or not at all; returns `path`."""
-    write_atomic(path, _render(figure, "png", dpi))
+def save_png(figure: Figure, path: Path, dpi: int = 150, texts: Mapping[str, str] | None = None) -> Path:
+    """Write `figure` to `path` as PNG at `dpi` dots an inch, whole or not at all; returns `path`.
+
+    `texts` go into the file by name, beside the picture.
+    """
+    write_atomic(path, _render(figure, "png", dpi, texts))
     return path
 
 
@@ -166,9 +169,9 @@ def to_png_base64(figure: Figure, dpi: int = 150) -> str:
     return base64.b64encode(_render(figure, "png", dpi)).decode("ascii")
 
 
-def _render(figure: Figure, kind: str, dpi: int) -> bytes:
+def _render(figure: Figure, kind: str, dpi: int, texts: Mapping[str, str] | None = None) -> bytes:
     buffer = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else None
+    metadata = {"Date": None} if kind == "svg" else dict(texts or {})
     with matplotlib.rc_context(_settings()):
         figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     return buffer.getvalue()

@@ -1,0 +1,243 @@
+"""The blocks of documents: functions from the folder of results to Markdown, by name in `BLOCKS`."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from resnets.classification.recipes import RECIPES, departures, is_papers, recipe
+from resnets.models.describe import models_record
+from resnets.models.rows import PAPER
+from resnets.paper.images import CIFAR10, cifar10_runs
+from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines
+from resnets.paper.published import BANDS, test_error
+from resnets.training.progress import duration
+
+
+def models(results: Path) -> str:
+    """The catalogue."""
+    rows = [
+        (
+            f"`{m['name']}`",
+            f"{m['layers']:,}",
+            f"{m['params']:,}",
+            f"{m['multiply_adds']:,}",
+            m["source"].removeprefix(f"{PAPER}, "),
+        )
+        for m in models_record()["models"]
+    ]
+    table = _table(("name", "layers", "parameters", "multiply-adds", "source"), "lrrrl", rows)
+    return f"{table}\n\nTables, figures and sections are those of {PAPER}."
+
+
+def degradation(results: Path) -> str:
+    """The newest line of `degradation.jsonl`: table and verdict."""
+    lines = read_lines(results / "degradation.jsonl")
+    if not lines:
+        return _missing("resnets reproduce degradation --results results/degradation.jsonl")
+    record = lines[-1]
+    rows = [
+        (row["net"], *(_spread(row[f"{kind}_error"]) for kind in ("train", "test")), _each(row["train_error"]))
+        for row in record["table"]
+    ]
+    head = ("net", "training error, %", "test error, %", "training error of each seed, %")
+    deeper = {
+        family: ", ".join(f"{points:+.2f}" for points in record["deeper_minus_shallower"][family])
+        for family in ("plain", "resnet")
+    }
+    verdict = (
+        f"The deep net's training error less the shallow one's, seed by seed: plain {deeper['plain']} points, "
+        f"residual {deeper['resnet']} points. Deeper plain nets train worse: {_answer(record['plain_degrades'])}. "
+        f"Deeper residual nets do not: {_answer(record['residual_does_not'])}. "
+        f"**The paper's degradation {'shows' if record['degradation'] else 'does not show'}.**"
+    )
+    where = f"Seeds {_seeds(record['seeds'])}; {duration(record['seconds'])} of training in all. {_where([record])}"
+    return "\n\n".join((_table(head, "lrrl", rows), verdict, f"A surrogate: {record['surrogate']}. {where}"))
+
+
+def cifar10(results: Path) -> str:
+    """The paper's own runs: the figure where there is one, and a sentence for each network."""
+    nets = papers_own(results)
+    if not nets:
+        return _missing("resnets train cifar10-resnet20 --results results/cifar10.jsonl")
+    drawn = dict.fromkeys(Net(run["family"], run["depth"]).title for run in cifar10_runs(results))
+    figure = [f"![Error curves on CIFAR-10, the paper's recipe: {', '.join(drawn)}]({CIFAR10})"] if drawn else []
+    sentences = "\n".join(_beside_the_paper(net, lines) for net, lines in nets.items())
+    return "\n\n".join([*figure, sentences, _where(line for lines in nets.values() for line in lines)])
+
+
+def runs(results: Path) -> str:
+    """A table for each recipe of `cifar10.jsonl`, a row for each way it was run."""
+    lines = read_lines(results / "cifar10.jsonl")
+    if not lines:
+        return _missing("resnets train cifar10-resnet20 --results results/cifar10.jsonl")
+    return "\n\n".join(_recipe(name, group) for name, group in grouped(lines, lambda line: line["recipe"]))
+
+
+def speed(results: Path) -> str:
+    """The newest lines of `bench/training.jsonl`, one for each thing that was measured."""
+    lines = read_lines(results / "bench" / "training.jsonl")
+    if not lines:
+        return _missing("python benchmarks/training_speed.py --results results/bench/training.jsonl")
+    newest = {(line["what"], line["device"], line["precision"], line["compiled"]): line for line in lines}
+    rows = [
+        (
+            f"{what}; {precision}{', compiled' if compiled else ''}",
+            f"{line['plain_images_per_second']:,}",
+            f"{line['ours_images_per_second']:,}",
+            f"{line['ratio']:.2f}",
+        )
+        for (what, _, precision, compiled), line in newest.items()
+    ]
+    head = ("what", "plain float32 loop, images/s", "this package, images/s", "ratio")
+    return f"{_table(head, 'lrrr', rows)}\n\nBoth sides in one run, in turn. {_where(newest.values())}"
+
+
+def precision(results: Path) -> str:
+    """The newest line of `bench/precision.jsonl`: the same run in float32 and in bfloat16."""
+    lines = read_lines(results / "bench" / "precision.jsonl")
+    if not lines:
+        return _missing("python benchmarks/precision_curve.py --results results/bench/precision.jsonl")
+    line = lines[-1]
+    rows = [
+        (f"training, to iteration {100 * number:,}", f"{fp32:.2f}", f"{bf16:.2f}", f"{bf16 - fp32:+.2f}")
+        for number, (fp32, bf16) in enumerate(
+            zip(line["train_error"]["fp32"], line["train_error"]["bf16"], strict=True), 1
+        )
+    ]
+    fp32, bf16 = line["test_error"]["fp32"], line["test_error"]["bf16"]
+    rows.append(("test, at the end", f"{fp32:.2f}", f"{bf16:.2f}", f"{bf16 - fp32:+.2f}"))
+    head = ("error, %", "float32", "bfloat16", "difference")
+    where = _where([{**line, "precision": "fp32 and bf16"}])
+    return f"{line['what']}:\n\n{_table(head, 'lrrr', rows)}\n\n{where}"
+
+
+def weights(results: Path) -> str:
+    """The newest line of each network in `weights.jsonl`: what the package ships, and what rounding cost."""
+    newest = {line["model"]: line for line in read_lines(results / "weights.jsonl")}
+    if not newest:
+        return _missing("python -m resnets.paper.shipping runs/cifar10-resnet20-seed0")
+    rows = [
+        (
+            f"`{model}`",
+            f"{line['bytes']:,} bytes",
+            *(_counted(line[f"{kind}_wrong"], line["images"]) for kind in ("full", "rounded")),
+            line["recipe"],
+            line["seed"],
+        )
+        for model, line in newest.items()
+    ]
+    head = ("network", "size", "test error, full precision", "test error, rounded to float16", "recipe", "seed")
+    use = f"By name: `resnets predict {next(iter(newest))} picture.png`."
+    return f"{_table(head, 'lrrrlr', rows)}\n\n{use}\n\n{_where(newest.values())}"
+
+
+BLOCKS: dict[str, Callable[[Path], str]] = {
+    "models": models,
+    "degradation": degradation,
+    "cifar10": cifar10,
+    "runs": runs,
+    "weights": weights,
+    "speed": speed,
+    "precision": precision,
+}
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Runs
+
+
+def _recipe(name: str, lines: list[Record]) -> str:
+    rows = []
+    for (changed, device, precision), group in grouped(lines, _way):
+        errors = [line["test_error"] for line in group]
+        published = [test_error(line["model"], line["data"]["name"]) for line in group if is_papers(line["departures"])]
+        rows.append(
+            (
+                changed,
+                _seeds([line["seed"] for line in group]),
+                _spread(errors),
+                _each(errors),
+                f"{published[0]:.2f}" if published and published[0] is not None else "",
+                _spread([line["train_error"] for line in group]),
+                duration(mean(line["seconds"] for line in group)),
+                f"{device}, {precision}",
+            )
+        )
+    head = ("schedule", "seeds", "test error, %", "each", "paper", "training error, %", "time a run", "hardware")
+    return f"**{name}**\n\n{_table(head, 'llrlrrrl', rows)}\n\n{_where(lines)}"
+
+
+def _beside_the_paper(net: Net, lines: list[Record]) -> str:
+    """A network's test error over its seeds, the paper's, and whether every seed lies in the band expected."""
+    errors = [line["test_error"] for line in lines]
+    published, band = test_error(net.model, "cifar10"), BANDS.get(net.model)
+    parts = [
+        f"test error {_spread(errors)} % (seed{'s' * (len(lines) > 1)} {_seeds([line['seed'] for line in lines])})"
+    ]
+    parts.append(f"the paper's is {published:g} %" if published is not None else "the paper gives none")
+    if band:
+        inside = all(band[0] <= error <= band[1] for error in errors)
+        parts.append(f"{'inside' if inside else 'outside'} the band expected, {band[0]:g} to {band[1]:g} %")
+    return f"- **{net.title}**: {'; '.join(parts)}."
+
+
+def _way(line: Record) -> tuple[str, str, str]:
+    """How a recipe was run: iterations and what departs from the recipe itself; hardware; precision."""
+    given = set(line["departures"])
+    usual = set(departures(recipe(line["recipe"]), line["precision"])) if line["recipe"] in RECIPES else given
+    changed = [_without_paper(phrase) for phrase in sorted(given - usual) if not phrase.startswith("iterations:")]
+    changed += [f"without {_without_paper(phrase)}" for phrase in sorted(usual - given)]
+    if held_out := line["data"]["validation_images"]:
+        changed.append(f"{held_out:,} images held out")
+    return "; ".join([f"{line['iterations']:,} iterations", *changed]), line["device"], line["precision"]
+
+
+def _without_paper(phrase: str) -> str:
+    return phrase.partition(" (paper:")[0]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Words
+
+
+def _missing(command: str) -> str:
+    return f"Not measured yet: `{command}`."
+
+
+def _spread(values: Sequence[float]) -> str:
+    """ "8.12 ± 0.10": mean and sample standard deviation; the value alone where there is one."""
+    return f"{mean(values):.2f} ± {stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
+
+
+def _each(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:.2f}" for value in values)
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def _counted(wrong: int, images: int) -> str:
+    return f"{100 * wrong / images:.2f} % ({wrong:,} of {images:,})"
+
+
+def _answer(shown: bool) -> str:
+    return "yes" if shown else "no"
+
+
+def _where(lines: Iterable[Record]) -> str:
+    """Hardware, precision and versions of all `lines`, each said once."""
+    said = dict.fromkeys(_here(line, line.get("environment", line)) for line in lines)
+    return " ".join(said)
+
+
+def _here(line: Record, environment: Record) -> str:
+    versions = f"torch {environment['torch']}, Python {environment['python']}, resnets {environment['resnets']}"
+    return f"On {line['device']}, {line['precision']}; {versions} at commit {environment['commit'] or 'unknown'}."
+
+
+def _table(head: Sequence[str], alignment: str, rows: Iterable[Sequence[Any]]) -> str:
+    marks = {"l": "---", "r": "---:"}
+    lines = [head, [marks[side] for side in alignment], *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

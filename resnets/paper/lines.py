@@ -1,0 +1,66 @@
+"""The lines of results files, as documents need them: read, grouped, and those of the paper's own runs."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from resnets.classification.recipes import is_papers
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, order=True)
+class Net:
+    """A network of the paper's Figure 6; plain ones come first, shallow ones before deep ones."""
+
+    family: str
+    """"plain" or "resnet"."""
+    depth: int
+
+    @property
+    def model(self) -> str:
+        """Its name in the catalogue."""
+        return f"cifar_{self.family}{self.depth}"
+
+    @property
+    def title(self) -> str:
+        """Its name in a sentence."""
+        return f"{'ResNet' if self.family == 'resnet' else self.family}-{self.depth}"
+
+
+def papers_own(results: Path) -> dict[Net, list[Record]]:
+    """The runs of `cifar10.jsonl` that are the paper's recipe, whole, on all training images; of each net by seed.
+
+    Of several lines with one seed the newest stands: the others are the same run, recorded or made once more.
+    """
+    newest: dict[tuple[Net, int], Record] = {}
+    for line in read_lines(results / "cifar10.jsonl"):
+        whole = is_papers(line["departures"]) and not line["data"]["validation_images"]
+        if whole and (named := re.fullmatch(r"cifar_(plain|resnet)(\d+)", line["model"])):
+            newest[Net(named[1], int(named[2])), line["seed"]] = line
+    found: dict[Net, list[Record]] = {}
+    for net, seed in sorted(newest):
+        found.setdefault(net, []).append(newest[net, seed])
+    return found
+
+
+def grouped(lines: Iterable[Record], key: Callable[[Record], Any]) -> list[tuple[Any, list[Record]]]:
+    """Lines by `key`, the groups in the order of the keys, in each the lines by seed."""
+    return [(k, list(group)) for k, group in groupby(sorted(lines, key=lambda x: (key(x), x["seed"])), key=key)]
+
+
+def read_lines(path: Path) -> list[Record]:
+    """The lines of a results file, none where it is not there; ValueError, naming the line, where one is damaged."""
+    if not path.exists():
+        return []
+    lines = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            lines.append(json.loads(line))
+        except json.JSONDecodeError:
+            raise ValueError(f"{path}, line {number}: not JSON: {line[:60]!r}") from None
+    return lines
