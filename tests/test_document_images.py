@@ -74,6 +74,7 @@ def test_only_the_papers_recipe_whole_counts(root: Path) -> None:
         line(recipe="cifar10-resnet20-fast", departures=["lr: 0.2 (paper: 0.1)", BF16]),
         line(seed=2, departures=["iterations: 6400 (paper: 64000)"]),
         line(recipe="cifar10-resnet20-45k", seed=3, data={"name": "cifar10", "validation_images": 5000}),
+        line(recipe="cifar100-resnet20", seed=4, data={"name": "cifar100", "validation_images": 0}),
         line("preact_resnet164", departures=[]),
     ]
     write(root, own[1], *others, own[2], own[0])

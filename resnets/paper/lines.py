@@ -39,8 +39,12 @@ def papers_own(results: Path) -> dict[Net, list[Record]]:
     """
     newest: dict[tuple[Net, int], Record] = {}
     for line in read_lines(results / "cifar10.jsonl"):
-        whole = is_papers(line["departures"]) and not line["data"]["validation_images"]
-        if whole and (named := re.fullmatch(r"cifar_(plain|resnet)(\d+)", line["model"])):
+        all_of_it = line["data"]["name"] == "cifar10" and not line["data"]["validation_images"]
+        if (
+            all_of_it
+            and is_papers(line["departures"])
+            and (named := re.fullmatch(r"cifar_(plain|resnet)(\d+)", line["model"]))
+        ):
             newest[Net(named[1], int(named[2])), line["seed"]] = line
     found: dict[Net, list[Record]] = {}
     for net, seed in sorted(newest):
