@@ -11,7 +11,8 @@ from resnets.version import __version__
 if TYPE_CHECKING:
     from resnets.classification.evaluate import evaluate
     from resnets.classification.predict import predict
-    from resnets.classification.recipes import ClassificationRecipe, recipe
+    from resnets.classification.recipe import ClassificationRecipe
+    from resnets.classification.recipes import recipe
     from resnets.data.sources import open_data
     from resnets.models.catalog import ModelSpec, list_models, model_spec
     from resnets.models.factory import create_model, load
@@ -39,7 +40,8 @@ __all__ = [
 _HOMES = {
     "resnets.classification.evaluate": ("evaluate",),
     "resnets.classification.predict": ("predict",),
-    "resnets.classification.recipes": ("ClassificationRecipe", "recipe"),
+    "resnets.classification.recipe": ("ClassificationRecipe",),
+    "resnets.classification.recipes": ("recipe",),
     "resnets.data.sources": ("open_data",),
     "resnets.models.catalog": ("ModelSpec", "list_models", "model_spec"),
     "resnets.models.factory": ("create_model", "load"),

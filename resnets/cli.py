@@ -147,7 +147,7 @@ def data_fetch(arguments: argparse.Namespace) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    from resnets.classification.recipes import folder, recipe
+    from resnets.classification.recipes import folder, recipe, recipes_record, recipes_text
     from resnets.classification.record import append_result, result_of
     from resnets.classification.report import report_run
     from resnets.classification.run import carry_out, new_run, open_run, resume
@@ -156,8 +156,11 @@ def train(arguments: argparse.Namespace) -> None:
 
     words = [word for word in (arguments.recipe, *arguments.assignments) if word]
     names, assignments = [w for w in words if "=" not in w], [w for w in words if "=" in w]
-    if len(names) + bool(arguments.data) + bool(arguments.resume) != 1:
-        raise ValueError("one of RECIPE, --data FOLDER and --resume DIR is needed (`resnets train --help`)")
+    if len(names) + bool(arguments.data) + bool(arguments.resume) + arguments.list != 1:
+        raise ValueError("one of RECIPE, --data FOLDER, --resume DIR and --list is needed (`resnets train --help`)")
+    if arguments.list:
+        _print(arguments, recipes_record(), recipes_text())
+        return
     if arguments.precision:
         assignments.append(f"precision={arguments.precision}")
     if arguments.resume and arguments.out:

@@ -16,7 +16,8 @@ _hook = jaxtyping.install_import_hook("resnets", _checker)
 
 import torch  # noqa: E402 - after the number of threads
 
-from resnets.classification.recipes import ClassificationRecipe, recipe  # noqa: E402 - after the hook
+from resnets.classification.recipe import ClassificationRecipe  # noqa: E402 - after the hook
+from resnets.classification.recipes import recipe  # noqa: E402 - after the hook
 from resnets.cli import main  # noqa: E402
 from resnets.training.recipe import override  # noqa: E402
 

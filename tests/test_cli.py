@@ -58,6 +58,7 @@ def answers(run: Path, copy: Path, picture: Path, folder: Path) -> dict[str, tup
         "models": (["models"], ["models"]),
         "describe": (["describe", "cifar_resnet20", "--layers", "--draw", folder / "net.svg"], ["name", "layers"]),
         "train": (train, ["run", *results]),
+        "list": (["train", "--list"], ["recipes"]),
         "resume": (["train", "--resume", copy, "--results", folder / "results.jsonl"], ["run", *results]),
         "evaluate": (["evaluate", run, "--data", "digits"], ["images", "weights", "results"]),
         "predict": (["predict", run, picture, "--save", folder / "drawn"], ["predictions"]),
@@ -68,7 +69,7 @@ def answers(run: Path, copy: Path, picture: Path, folder: Path) -> dict[str, tup
 
 
 @pytest.mark.parametrize(
-    "verb", ["models", "describe", "train", "resume", "evaluate", "predict", "compare", "report", "doctor"]
+    "verb", ["models", "describe", "train", "list", "resume", "evaluate", "predict", "compare", "report", "doctor"]
 )
 def test_json_is_one_object_on_one_line(
     run: Path, copy: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
@@ -121,9 +122,10 @@ def test_the_last_line_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("data", "ACTION"),
         ("data fetch imagenet", "'imagenet'"),
         ("data fetch cifar10 --from nowhere", "nowhere"),
-        ("train", "one of RECIPE, --data FOLDER and --resume DIR"),
-        ("train lr=0.1", "one of RECIPE, --data FOLDER and --resume DIR"),
-        ("train digits-resnet20 --resume runs/a", "one of RECIPE, --data FOLDER and --resume DIR"),
+        ("train", "one of RECIPE, --data FOLDER, --resume DIR and --list"),
+        ("train lr=0.1", "one of RECIPE, --data FOLDER, --resume DIR and --list"),
+        ("train digits-resnet20 --list", "one of RECIPE, --data FOLDER, --resume DIR and --list"),
+        ("train digits-resnet20 --resume runs/a", "one of RECIPE, --data FOLDER, --resume DIR and --list"),
         ("train digits-resnet20 digits-resnet32", "one of RECIPE"),
         ("train digits-resnet21", "no recipe is called 'digits-resnet21'"),
         ("train digits-resnet20 lr=fast epochs=3 batch_size=0", "3 wrong in the recipe's fields: lr is 'fast'"),
@@ -137,6 +139,7 @@ def test_the_last_line_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("train digits-resnet20 --precision tf32 --device cpu", "precision is 'tf32', which needs a CUDA device"),
         ("train digits-resnet20 precision=tf32", "precision is 'tf32', which needs a CUDA device"),
         ("train digits-resnet20 model=resnet18", "digits are 32x32, size 224"),
+        ("train digits-resnet20 changes.zeros=middle", "zeros is 'middle', allowed are 'end' and 'both'"),
         ("evaluate nowhere --data digits", "nowhere: no such file or folder"),
         ("evaluate RUN --data nowhere", "nowhere"),
         ("evaluate RUN --data cifar10", "resnets data fetch cifar10"),

@@ -1,5 +1,7 @@
 """The stream of images against a list written out in full; crop_flip against torchvision, image by image."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -90,11 +92,11 @@ def test_nonsense_is_refused() -> None:
         draw_epoch(-1, 0, 10, 4, True)
 
 
-def slow(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, padding: int) -> Tensor:
+def slow(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, padding: int, mode: str = "constant") -> Tensor:
     """crop_flip by torchvision's functions, one image at a time."""
     done = []
     for image, *draw in zip(images, top.tolist(), left.tolist(), flip.tolist(), strict=True):
-        padded = reference.pad(image, [padding], fill=0)
+        padded = reference.pad(image, [padding], padding_mode=mode)
         cut = reference.crop(padded, draw[0], draw[1], *image.shape[1:])
         done.append(reference.horizontal_flip(cut) if draw[2] else cut)
     return torch.stack(done)
@@ -102,24 +104,39 @@ def slow(images: Tensor, top: Tensor, left: Tensor, flip: Tensor, padding: int) 
 
 @pytest.mark.parametrize(("shape", "padding"), [((324, 3, 32, 32), 4), ((40, 3, 9, 14), 2), ((8, 1, 5, 4), 0)])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("mode", "theirs"), [("zeros", "constant"), ("reflect", "reflect")])
 def test_crop_flip_equals_torchvision(
-    shape: tuple[int, int, int, int], padding: int, memory_format: torch.memory_format
+    shape: tuple[int, int, int, int],
+    padding: int,
+    memory_format: torch.memory_format,
+    mode: Literal["zeros", "reflect"],
+    theirs: str,
 ) -> None:
     images = torch.randn(shape).to(memory_format=memory_format)
     # Every crop, mirrored and not, in turn.
     number = torch.arange(shape[0])
     side = 2 * padding + 1
     top, left, flip = number // 2 // side % side, number // 2 % side, number % 2 == 1
-    found = crop_flip(images, top, left, flip, padding)
-    assert torch.equal(found, slow(images, top, left, flip, padding))
+    found = crop_flip(images, top, left, flip, padding, mode)
+    assert torch.equal(found, slow(images, top, left, flip, padding, theirs))
     assert found.is_contiguous(memory_format=memory_format)
+
+
+def test_an_image_is_mirrored_almost_to_its_other_side() -> None:
+    """The most that can be padded so: H - 1 rows, of which the corner crops show all."""
+    images = torch.arange(16.0).view(1, 1, 4, 4).repeat(2, 1, 1, 1)
+    corners, flip = torch.tensor([0, 6]), torch.tensor([False, False])
+    found = crop_flip(images, corners, corners, flip, 3, "reflect")
+    assert torch.equal(found, slow(images, corners, corners, flip, 3, "reflect"))
+    assert found[0, 0].flatten().tolist() == images[0, 0].flip(0, 1).flatten().tolist()
 
 
 def test_crop_flip_leaves_its_input_alone() -> None:
     images = torch.randn(4, 3, 8, 8)
     before = images.clone()
-    crop_flip(images, torch.zeros(4).long(), torch.zeros(4).long(), torch.ones(4).bool(), 2)
-    assert torch.equal(images, before)
+    for mode in ("zeros", "reflect"):
+        crop_flip(images, torch.zeros(4).long(), torch.zeros(4).long(), torch.ones(4).bool(), 2, mode)
+        assert torch.equal(images, before)
 
 
 def test_crop_flip_of_a_strided_view() -> None:

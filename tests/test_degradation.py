@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from conftest import TINY
 
-from resnets.classification.recipes import ClassificationRecipe, recipe
+from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.recipes import recipe
 from resnets.classification.run import Run
 from resnets.cli import main
 from resnets.paper import degradation

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from toy import BATCH, POINTS, Toy, toy_recipe
 
 from resnets.training.checkpoint import checkpoints, newest
+from resnets.training.draws import seed_draws
 from resnets.training.interruption import Stopped
 from resnets.training.journal import read_journal
 from resnets.training.loop import train
@@ -123,6 +125,53 @@ def test_stopped_at_any_step_and_resumed(tmp_path: Path, stop: int) -> None:
     assert outcome.seconds > state.seconds
 
 
+class Dropping(Toy):
+    """The toy with dropout, which draws from torch's generator in training and here in evaluation too."""
+
+    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        x, y = batch
+        return super().losses((F.dropout(x, 0.5), y))
+
+    def evaluate(self) -> dict[str, float]:
+        torch.rand(self.evaluations + 3)
+        return super().evaluate()
+
+
+@pytest.mark.parametrize("stop", [1, 5, 6, 13, 19])
+def test_what_a_network_draws_is_a_function_of_seed_and_step(tmp_path: Path, stop: int) -> None:
+    """Stopped, and resumed where the generator stands somewhere else: equal bit for bit, with no state saved."""
+    recipe = toy_recipe(evaluate_every=6, seed=3)
+    whole, again, other = Dropping(), Dropping(), Dropping()
+    torch.manual_seed(1)
+    whole.train(recipe, tmp_path / "whole")
+    torch.manual_seed(2)
+    with pytest.raises(Stopped):
+        Dropping(before=signal_at(stop - 1)).train(recipe, tmp_path / "parts")
+    torch.manual_seed(3)
+    again.train(recipe, tmp_path / "parts")
+    assert torch.equal(again.model.weight, whole.model.weight)
+    assert torch.equal(again.model.bias, whole.model.bias)
+    assert figures(tmp_path / "parts") == figures(tmp_path / "whole")
+    other.train(toy_recipe(evaluate_every=6, seed=4), tmp_path / "other")
+    assert not torch.equal(other.model.weight, whole.model.weight)
+
+
+def test_draws_differ_with_seed_and_step() -> None:
+    def drawn(seed: int, step: int) -> tuple[float, ...]:
+        seed_draws(seed, step, torch.device("cpu"))
+        return tuple(torch.rand(4).tolist())
+
+    steps = [(seed, step) for seed in (0, 1, 2**63 - 1) for step in (0, 1, 2, 11, 12, 63_999)]
+    assert len({drawn(*at) for at in steps}) == len(steps)
+    assert drawn(1, 12) != drawn(11, 2)  # not the digits in a row
+    assert [drawn(*at) for at in steps] == [drawn(*at) for at in steps]
+    numbers = torch.tensor(
+        [drawn(5, step) for step in range(1000)]
+    )  # even over steps, and unrelated from one to the next
+    assert float((numbers.mean() - 0.5).abs()) < 0.025
+    assert float(torch.corrcoef(torch.stack([numbers[:-1, 0], numbers[1:, 0]]))[0, 1].abs()) < 0.1
+
+
 def test_a_signal_in_the_last_iteration_changes_nothing(tmp_path: Path) -> None:
     Toy(before=signal_at(19)).train(toy_recipe(), tmp_path)
     assert read_journal(tmp_path)[-1]["step"] == 20
@@ -225,6 +274,22 @@ def test_a_divergence_in_earnest(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------------------------------------------------------
 # What is refused
+
+
+def test_a_checkpoint_of_an_earlier_release_goes_on(tmp_path: Path) -> None:
+    """Its recipe lacks fields that have been added since: they are as before."""
+    whole, again = Toy(), Toy()
+    whole.train(toy_recipe(), tmp_path / "whole")
+    with pytest.raises(Stopped):
+        Toy(before=signal_at(6)).train(toy_recipe(), tmp_path / "parts")
+    path = checkpoints(tmp_path / "parts" / "checkpoints")[-1]
+    stored = torch.load(path, weights_only=True)
+    del stored["recipe"]["warmup_iterations"]
+    torch.save(stored, path)
+    with pytest.raises(ValueError, match=r"another recipe: warmup_iterations is 3, was None$"):
+        Toy().train(toy_recipe(warmup_iterations=3), tmp_path / "parts")
+    again.train(toy_recipe(), tmp_path / "parts")
+    assert torch.equal(again.model.weight, whole.model.weight)
 
 
 def test_another_recipe_is_refused_naming_the_fields(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ HOW = {
     "resnets data fetch": "parsed",
     "resnets train": "shortened",
     "resnets train --resume": "run",
+    "resnets train --list": "run",
     "resnets reproduce": "parsed",
     "resnets evaluate": "run",
     "resnets predict": "run",

@@ -19,6 +19,8 @@ from resnets.training.journal import read_journal
 SHORT = ("train", "digits-resnet20", *TINY, "iterations=50", "batch_size=8", "evaluate_every=30")
 WARM_UP = (*SHORT, "schedule=steps", "warmup_lr=0.001", "warmup_error=88", "seed=2")
 """The rule of the 110-layer net: in the middle of the run the training error falls under the threshold."""
+DRAWING = (*SHORT, "schedule=steps", "warmup_lr=0.01", "warmup_iterations=12", "changes.drop_path=0.5")
+"""A network that draws in training: blocks are left out at random."""
 
 
 def finish(log: Path, *words: str | Path) -> None:
@@ -87,6 +89,18 @@ def test_killed_before_and_after_the_warm_up_has_ended(whole_warm_up: Path, tmp_
     same(folder, whole_warm_up)
     rates = [row["lr"] for row in read_journal(folder) if "lr" in row]
     assert set(rates) == {0.001, 0.1}
+
+
+def test_killed_where_the_network_draws(tmp_path: Path) -> None:
+    """What it draws is a function of seed and step: nothing of it is saved."""
+    whole, folder, log = tmp_path / "whole", tmp_path / "run", tmp_path / "log"
+    finish(log, *DRAWING, "--out", whole)
+    kill(log, folder, 10, 0.05, *DRAWING, "--out", folder)
+    kill(log, folder, 25, 0.05, "train", "--resume", folder)
+    finish(log, "train", "--resume", folder)
+    same(folder, whole)
+    rates = {row["step"]: row["lr"] for row in read_journal(folder)}
+    assert rates == {step: 0.01 if step <= 12 else 0.1 for step in rates}
 
 
 def test_stopped_with_the_state_saved(whole: Path, tmp_path: Path) -> None:

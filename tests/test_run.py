@@ -12,7 +12,7 @@ from conftest import TINY
 from safetensors import safe_open
 
 from resnets.classification import task as tasks
-from resnets.classification.recipes import ClassificationRecipe
+from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.run import carry_out, new_run, open_run, resume
 from resnets.classification.task import Classification, load_data
 from resnets.cli import main
@@ -98,6 +98,19 @@ def test_the_journal_and_the_record_agree(run: Path) -> None:
     assert rows[-1]["epoch"] == 24 * 16 / 1297
 
 
+def test_a_changed_network_is_known_by_its_run_and_its_weights(tmp_path: Path) -> None:
+    words = [*TINY, "iterations=4", "changes.shortcut=B", "padding_mode=reflect"]
+    assert main(["train", "digits-resnet20", *words, "--out", str(tmp_path / "run")]) == 0
+    opened = open_run(tmp_path / "run")
+    assert opened.recipe.changes == {"shortcut": "B"}
+    assert {"changes.shortcut: B (paper: A)", "padding_mode: reflect (paper: zeros)"} <= set(
+        opened.record["departures"]
+    )
+    loaded = load(tmp_path / "run")
+    assert loaded.changes == {"shortcut": "B"}
+    assert "layer2.0.downsample.0.weight" in loaded.state_dict()
+
+
 def test_an_event_may_be_the_last_line_of_the_journal(tmp_path: Path) -> None:
     """The warm-up ends with the last iteration."""
     words = [*TINY, "iterations=5", "schedule=steps", "warmup_lr=0.01", "warmup_error=100"]
@@ -170,6 +183,20 @@ def test_a_recipe_edited_by_hand_is_refused(copy: Path, capsys: pytest.CaptureFi
     line = refused(capsys, "train", "--resume", copy)
     assert "lr is 0.2, was 0.1" in line
     assert "padding is 3, was 2" in line
+
+
+def test_a_run_of_an_earlier_release_goes_on(copy: Path) -> None:
+    """Its records lack the fields that have been added since."""
+    weights = (copy / "model.safetensors").read_bytes()
+    path = checkpoints(unfinished(copy) / "checkpoints")[-1]
+    state, recipe = torch.load(path, weights_only=True), json.loads((copy / "recipe.json").read_text())
+    for name in ("changes", "padding_mode", "warmup_iterations"):
+        del state["recipe"][name], recipe[name]
+    torch.save(state, path)
+    (copy / "recipe.json").write_text(json.dumps(recipe))
+    assert main(["train", "--resume", str(copy), "--precision", "fp32"]) == 0
+    assert (copy / "model.safetensors").read_bytes() == weights
+    assert json.loads((copy / "recipe.json").read_text()) == recipe
 
 
 def test_another_recipe_on_the_command_line_is_refused(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from resnets import runtime
-from resnets.classification.recipes import ClassificationRecipe
+from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.task import Classification, load_data
 from resnets.runtime import autocast, environment, has_bf16, resolve_device, resolve_precision, set_precision
 

@@ -49,6 +49,17 @@ def test_the_warm_up_ends_under_the_threshold_not_at_it() -> None:
     assert warmup_event(PAPER, 400, 10.0, []) is None  # no warm-up
 
 
+def test_a_warm_up_of_so_many_iterations_asks_for_no_error() -> None:
+    """As in arXiv:1603.05027: 0.01 in the first 400 iterations; and as the one above, not counted in the milestones."""
+    given = replace(PAPER, warmup_lr=0.01, warmup_iterations=400)
+    expected = {0: 0.01, 399: 0.01, 400: 0.1, 31_999: 0.1, 32_000: 0.01, 48_000: 0.001}
+    for step, rate in expected.items():
+        for events in ([], [ENDED]):
+            assert learning_rate(given, step, events) == pytest.approx(rate, rel=1e-12)
+    assert warmup_event(given, 100, 0.0, []) is None
+    assert learning_rate(replace(given, warmup_lr=None), 0, []) == 0.1
+
+
 @pytest.mark.parametrize(("iterations", "rise"), [(100, 0.25), (7, 0.5), (200, 0.0), (200, 1.0), (1, 0.25), (3, 0.9)])
 def test_one_cycle_is_a_triangle(iterations: int, rise: float) -> None:
     given = made(schedule="one-cycle", iterations=iterations, rise=rise, lr=0.4)
@@ -72,7 +83,8 @@ def test_one_cycle_by_hand() -> None:
 
 
 def test_a_pure_function_of_the_step() -> None:
-    for given in (PAPER, made(schedule="one-cycle"), replace(PAPER, warmup_lr=0.01)):
+    warm = replace(PAPER, warmup_lr=0.01)
+    for given in (PAPER, made(schedule="one-cycle"), warm, replace(warm, warmup_iterations=400)):
         steps = [47_999, 0, 32_000, 48_000, 0, 47_999]
         rates = [learning_rate(given, step, [ENDED]) for step in steps]
         assert rates == [learning_rate(given, step, [ENDED]) for step in reversed(steps)][::-1]

@@ -1,93 +1,33 @@
-"""Recipes for classification: functions that return a frozen record, by name.
+"""Recipes for classification by name, and what a run departs from its network's paper in.
 
     resnets train cifar10-resnet20            the paper's, on all 50,000 training images
     resnets train cifar10-resnet20-45k        5,000 of them held out as a validation set
+    resnets train cifar10-wrn_28_10           those of other papers: `papers.py`
     resnets train cifar10-resnet20-fast       one cycle, about ten minutes on two cores
     resnets train digits-resnet20             the handwritten digits, nothing to download
 
-The paper: arXiv:1512.03385, section 4.2.
+A recipe is made when it is asked for, not before.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
-from resnets.models.catalog import ROWS, row
-from resnets.training.recipe import Recipe
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassificationRecipe(Recipe):
-    """A training run of a classifier of small images."""
-
-    model: str
-    """A name of the catalogue."""
-    data: str
-    """`digits`, `cifar10`, `cifar100`, or the path of a folder of pictures."""
-    validation_images: int = 0
-    """How many training images are held out, drawn by the seed."""
-    normalisation: Literal["pixel_mean", "channel_mean_std"] = "pixel_mean"
-    """Subtract the training images' mean at each pixel (the paper), or their channels' mean and divide by their std."""
-    padding: int = 4
-    """Zeros on each side of the normalised image before the random crop, in pixels."""
-    flip: bool = True
-    """Whether images are mirrored at random."""
-    label_smoothing: float = 0.0
-
-    def problems(self) -> list[str]:
-        found = super().problems()
-        try:
-            row(self.model)
-        except ValueError as error:
-            found.append(f"model is {self.model!r}: {error}")
-        found += [
-            f"{f} is {getattr(self, f)}, allowed is 0 or more"
-            for f in ("validation_images", "padding")
-            if getattr(self, f) < 0
-        ]
-        if not 0 <= self.label_smoothing < 1:
-            found.append(f"label_smoothing is {self.label_smoothing}, allowed is 0 to under 1")
-        return found
-
+from resnets.classification.papers import RESNET, MakeRecipe, paper_of, paper_recipe
+from resnets.classification.recipe import ClassificationRecipe
+from resnets.models.catalog import ROWS, arguments, row
 
 # ---------------------------------------------------------------------------------------------------------------
-# The paper's recipe
-
-
-def cifar(model: str, data: str = "cifar10") -> ClassificationRecipe:
-    """The paper's recipe for its CIFAR nets: 64,000 iterations of 128 images, 0.1 divided by 10 at 32,000 and 48,000.
-
-    Two cores with bf16: ResNet-20 about 2.3 hours. Expected on CIFAR-10: what Table 6 says, within half a point.
-    """
-    network = model.removeprefix("cifar_")
-    return ClassificationRecipe(
-        name=f"{data}-{network}",
-        model=model,
-        data=data,
-        iterations=64_000,
-        batch_size=128,
-        lr=0.1,
-        milestones=(32_000, 48_000),
-        weight_decay=1e-4,
-        # 110 layers: "we use 0.01 to warm up the training until the training error is below 80%"
-        warmup_lr=0.01 if network.endswith("110") else None,
-    )
-
-
-def held_out(recipe: ClassificationRecipe) -> ClassificationRecipe:
-    """The same on 45,000 images, validated on the other 5,000."""
-    return replace(recipe, name=f"{recipe.name}-45k", validation_images=5_000)
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# Others
+# Recipes of no paper
 
 
 def cifar10_resnet20_fast() -> ClassificationRecipe:
     """ResNet-20 on CIFAR-10 in about ten minutes on two cores with bf16. Expected: `EXPECTED_TEST_ERROR`."""
     return replace(
-        cifar("cifar_resnet20"),
+        paper_recipe("cifar_resnet20"),
         name="cifar10-resnet20-fast",
         iterations=4_400,
         schedule="one-cycle",
@@ -131,16 +71,6 @@ def folder(path: str) -> ClassificationRecipe:
     )
 
 
-CIFAR_NETS = [name for name in ROWS if name.startswith("cifar_")]
-
-RECIPES: dict[str, Callable[[], ClassificationRecipe]] = {
-    **{f"cifar10-{net.removeprefix('cifar_')}": partial(cifar, net) for net in CIFAR_NETS},
-    **{f"cifar10-{net.removeprefix('cifar_')}-45k": lambda net=net: held_out(cifar(net)) for net in CIFAR_NETS},
-    "cifar10-resnet20-fast": cifar10_resnet20_fast,
-    **{f"digits-{net.removeprefix('cifar_')}": partial(digits, net) for net in CIFAR_NETS},
-}
-
-
 EXPECTED_TEST_ERROR = {"cifar10-resnet20-fast": (11.4, 12.6)}
 """Percent, lowest and highest: what the runs in `results/` showed over seeds, widened by what seeds differ."""
 
@@ -152,11 +82,83 @@ def expected_test_error(given: ClassificationRecipe) -> tuple[float, float] | No
     return EXPECTED_TEST_ERROR[given.name]
 
 
+# ---------------------------------------------------------------------------------------------------------------
+# Names
+
+Make = Callable[[], ClassificationRecipe]
+DATA = ("cifar10", "cifar100")
+CIFAR_NETS = [name for name in ROWS if name.startswith("cifar_")]
+
+
+def _of(net: str, data: str) -> Iterator[tuple[str, Make]]:
+    """The recipes of a network that are its paper's, by name: its own, then the variants."""
+    name, paper = f"{data}-{net.removeprefix('cifar_')}", paper_of(net)
+    yield name, partial(paper.recipe, net, data)
+    for suffix, (nets, make) in paper.variants.items():
+        if re.fullmatch(nets, net):
+            yield f"{name}-{suffix}", partial(_variant, suffix, make, net, data)
+
+
+def _variant(suffix: str, make: MakeRecipe, net: str, data: str) -> ClassificationRecipe:
+    made = make(net, data)
+    return replace(made, name=f"{made.name}-{suffix}")
+
+
+PAPER_OF = {name: paper_of(net) for data in DATA for net in CIFAR_NETS for name, _ in _of(net, data)}
+"""The paper behind each recipe that is a paper's."""
+
+PROTOCOL = {name: paper.reports for name, paper in PAPER_OF.items()}
+"""Which error that paper gives in its tables; ours are those of the last iteration of every run."""
+
+RECIPES: dict[str, Make] = {
+    **{name: make for data in DATA for net in CIFAR_NETS for name, make in _of(net, data)},
+    "cifar10-resnet20-fast": cifar10_resnet20_fast,
+    **{f"digits-{net.removeprefix('cifar_')}": partial(digits, net) for net in CIFAR_NETS if paper_of(net) is RESNET},
+}
+
+
 def recipe(name: str) -> ClassificationRecipe:
-    """The recipe called `name`; ValueError with all names where there is none."""
-    if name not in RECIPES:
-        raise ValueError(f"no recipe is called {name!r}; there are {', '.join(RECIPES)}")
-    return RECIPES[name]()
+    """The recipe called `name`, of a network listed or not; ValueError, with names near it, where there is none."""
+    make = RECIPES.get(name) or _unlisted(name)
+    if make is None:
+        near = get_close_matches(name, RECIPES, n=4, cutoff=0.4) or list(RECIPES)[:4]
+        raise ValueError(f"no recipe is called {name!r}; near it are {', '.join(near)} (`resnets train --list`)")
+    return make()
+
+
+def _unlisted(name: str) -> Make | None:
+    """A recipe for a size that the catalogue can build and does not list, such as `cifar10-preact_resnet20`."""
+    data, _, rest = name.partition("-")
+    net = f"cifar_{rest.partition('-')[0]}"
+    try:
+        row(net)
+    except ValueError:
+        return None
+    return dict(_of(net, data)).get(name) if data in DATA else None
+
+
+def recipes_record() -> dict[str, Any]:
+    """All recipes: {"recipes": [{"name", "model", "data", "iterations", "batch_size", "paper", "reports"}]}.
+
+    `paper` and `reports` (which of its errors stand in its tables) are None where the recipe is no paper's.
+    """
+    rows = []
+    for name in RECIPES:
+        made, paper = recipe(name), PAPER_OF.get(name)
+        fields = {field: getattr(made, field) for field in ("name", "model", "data", "iterations", "batch_size")}
+        rows.append({**fields, "paper": paper and paper.title, "reports": paper and paper.reports})
+    return {"recipes": rows}
+
+
+def recipes_text() -> str:
+    """All recipes, one a line."""
+    rows = recipes_record()["recipes"]
+    width = max(len(row["name"]) for row in rows)
+    return "\n".join(
+        f"{row['name']:<{width}}  {row['iterations']:>7,} iterations of {row['batch_size']:>3}  "
+        f"{row['paper'] or 'of no paper'}"
+        for row in rows
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -176,16 +178,18 @@ BOOKKEEPING = (
 
 
 def departures(given: ClassificationRecipe, precision: str) -> list[str]:
-    """Which of the paper's choices for this network a run departs from, the choice of the paper behind each."""
-    paper = cifar(given.model)
+    """Which choices of its network's own paper a run departs from, the choice of the paper behind each."""
+    paper = paper_of(given.model)
+    ours, theirs = _choices(given), _choices(paper.recipe(given.model, given.data))
     phrases = [
-        f"{field}: {_text(getattr(given, field))} (paper: {_text(value)})"
-        for field, value in paper.to_dict().items()
-        if field not in (*BOOKKEEPING, "precision", "validation_images")
-        and _text(getattr(given, field)) != _text(value)
+        f"{name}: {_text(ours[name])} (paper: {_text(value)})"
+        for name, value in theirs.items()
+        if name not in (*BOOKKEEPING, *paper.silent, "precision") and _text(ours[name]) != _text(value)
     ]
-    if given.data != "cifar10":
-        phrases.insert(0, f"data: {given.data} (paper: cifar10)")
+    if given.data not in paper.data:
+        phrases.insert(0, f"data: {given.data} (paper: {', '.join(paper.data)})")
+    if paper.always:
+        phrases.append(paper.always)
     if precision != "fp32":
         phrases.append(f"precision: {precision} (paper: fp32)")
     if row(given.model).input_size != 32:
@@ -196,6 +200,13 @@ def departures(given: ClassificationRecipe, precision: str) -> list[str]:
 def is_papers(phrases: list[str]) -> bool:
     """Whether a run with these departures is the paper's own recipe, whole: its figure may stand beside the paper's."""
     return all(phrase.startswith("precision:") for phrase in phrases)
+
+
+def _choices(given: ClassificationRecipe) -> dict[str, Any]:
+    """Field to value; a field of its own for everything that can be changed in the network."""
+    network = arguments(given.model, **given.changes)
+    fields = {name: value for name, value in given.to_dict().items() if name != "changes"}
+    return {**fields, **{f"changes.{name}": value for name, value in network.items()}}
 
 
 def _text(value: Any) -> str:

@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 
-from resnets.classification.recipes import ClassificationRecipe, departures
+from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.recipes import departures
 from resnets.classification.task import Classification, Data, load_data
 from resnets.evaluation.metrics import Counts, count
 from resnets.files import alone, say, sweep, write_atomic
@@ -172,7 +173,7 @@ def _leave(run: Run, task: Classification, outcome: Outcome) -> None:
     weights = Weights(
         state=state,
         model=run.recipe.model,
-        changes={},
+        changes=run.recipe.changes,
         num_classes=len(test.classes),
         preprocessing=task.data.preprocessing,
         recipe=run.recipe.to_dict(),

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnets.classification.recipes import ClassificationRecipe
+from resnets.classification.recipe import ClassificationRecipe
 from resnets.data.augment import Stream, crop_flip
 from resnets.data.images import ImageSet
 from resnets.data.sources import data_home, open_data
@@ -66,7 +66,7 @@ class Classification:
         self.recipe, self.data, self.device, self.precision = recipe, data, device, precision
         self.normalise = data.preprocessing.normaliser(device)
         torch.manual_seed(recipe.seed)
-        model = create_model(recipe.model, num_classes=len(data.train.classes)).to(device)
+        model = create_model(recipe.model, len(data.train.classes), **recipe.changes).to(device)
         self.model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
 
     def batches(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -77,7 +77,7 @@ class Classification:
         while True:
             indices, top, left, flip = (t.to(self.device, non_blocking=True) for t in stream.batch(step))
             images = self.normalise(train.images[indices])
-            images = crop_flip(images, top, left, flip, recipe.padding)
+            images = crop_flip(images, top, left, flip, recipe.padding, recipe.padding_mode)
             yield images.contiguous(memory_format=memory_format), train.labels[indices]
             step += 1
 

@@ -1,7 +1,7 @@
 """Checkpoints: all that a run needs to go on, and nothing that can be computed again.
 
-The order of images, their augmentation and the learning rate are functions of seed and step, so the state is: the
-step, weights, momentum, the recorded events, and the sums since the last log line.
+The order of images, their augmentation, what the network draws and the learning rate are functions of seed and step,
+so the state is: the step, weights, momentum, the recorded events, and the sums since the last log line.
 """
 
 import io

@@ -1,7 +1,7 @@
 """The one training loop. It knows no task: it is handed batches, losses and an evaluation.
 
-One turn: set the learning rate, compute the losses, go down the gradient. Everything else happens every so many turns:
-a line in the journal, an evaluation, a checkpoint. The host waits for the device only there.
+One turn: set the learning rate, seed what is drawn, compute the losses, go down the gradient. Everything else happens
+every so many turns: a line in the journal, an evaluation, a checkpoint. The host waits for the device only there.
 """
 
 import math
@@ -14,11 +14,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from resnets.training.checkpoint import State, newest, save
+from resnets.training.draws import seed_draws
 from resnets.training.interruption import Stopped, interruption
 from resnets.training.journal import Journal
 from resnets.training.optimiser import sgd
 from resnets.training.progress import Progress
-from resnets.training.recipe import Recipe, changed_fields
+from resnets.training.recipe import Recipe, changed_fields, completed
 from resnets.training.schedule import Event, learning_rate, warmup_event
 from resnets.training.window import Clock, Diverged, Window
 
@@ -46,6 +47,7 @@ def train(
 
     `batches(step)` yields the batches of iteration `step` and of those after it. `losses(batch)` returns scalars by
     name: "loss" is descended; each is averaged over the iterations between two log lines and written to the journal.
+    What is drawn there from torch's generators follows from the seed and the step.
     `evaluate()` returns errors by name, in percent. `epoch_size` is the number of images in an epoch.
 
     Raises `Diverged` where loss or weights are not finite, `Stopped` after a signal (state saved), ValueError where
@@ -56,11 +58,11 @@ def train(
     if state is None:  # saved at once, so that a folder that cannot be written is known before any work is done
         state = State.beginning(recipe)
         save(folder / "checkpoints", state)
-    if changed := changed_fields(recipe.to_dict(), state.recipe):
+    if changed := changed_fields(recipe.to_dict(), completed(type(recipe), state.recipe)):
         raise ValueError(f"{folder}: the checkpoint was made with another recipe: {'; '.join(changed)}")
     state.restore(model, optimizer)
 
-    start, events = state.step, list(state.events)
+    start, events, device = state.step, list(state.events), next(model.parameters()).device
     window = Window(state.window, start, recipe)
     clock = Clock(state.seconds, start)
     journal, progress = Journal(folder, start), Progress(recipe.iterations, start)
@@ -71,6 +73,7 @@ def train(
             rate = learning_rate(recipe, step, events)
             for group in optimizer.param_groups:
                 group["lr"] = rate
+            seed_draws(recipe.seed, step, device)
             scalars = losses(batch)
             optimizer.zero_grad(set_to_none=True)
             scalars["loss"].backward()

@@ -2,10 +2,13 @@
 
 A task derives its own record from `Recipe` and adds fields (its network, data, augmentation). Recipes are functions
 that return such records; one is derived from another with `dataclasses.replace`.
+
+A field that is added has a default which means "as before": records written earlier lack it, and are read with it.
 """
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from contextlib import suppress
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -17,7 +20,7 @@ class Recipe:
 
     name: str
     seed: int = 0
-    """Decides initialisation, order and augmentation."""
+    """Decides initialisation, order, augmentation, and what a network draws in training."""
     iterations: int
     batch_size: int
 
@@ -31,15 +34,21 @@ class Recipe:
     rise: float = 0.25
     """The part of "one-cycle" in which the learning rate rises, 0 to 1."""
     warmup_lr: float | None = None
-    """The learning rate until the training error falls under `warmup_error`; none: no warm-up."""
+    """The learning rate of the warm-up; none: no warm-up."""
     warmup_error: float = 80.0
-    """Percent."""
+    """The warm-up lasts until the training error falls under this, in percent."""
+    warmup_iterations: int | None = None
+    """The warm-up lasts so many iterations, whatever the error; none: `warmup_error` ends it."""
 
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 0.0
     decay: Literal["weights", "all"] = "weights"
-    """"weights": convolutions and fully connected layers; "all": BN and biases too."""
+    """"weights": convolutions and fully connected layers; "all": BN and biases too.
+
+    The papers only say how much; the Torch code that came with ResNet's followers decays all. "weights" is what
+    fb.resnet.torch says of the original when it names "all" as its own deviation: taken wherever a paper is silent.
+    """
 
     precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
     channels_last: bool = True
@@ -69,6 +78,8 @@ class Recipe:
             found.append(f"seed is {self.seed}, allowed is 0 to 2**63 - 1")
         if not 0 <= self.rise <= 1:
             found.append(f"rise is {self.rise}, allowed is 0 to 1")
+        if self.warmup_iterations is not None and self.warmup_iterations < 1:
+            found.append(f"warmup_iterations is {self.warmup_iterations}, allowed is 1 or more, or none")
         if not 0 <= self.warmup_error <= 100:
             found.append(f"warmup_error is {self.warmup_error}, allowed is 0 to 100")
         if not 0 <= self.momentum < 1:
@@ -81,19 +92,22 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values, as JSON keeps them (tuples become lists)."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return _lists(asdict(self))
 
 
 R = TypeVar("R", bound=Recipe)
 
 
 def from_dict(kind: type[R], values: dict[str, Any]) -> R:
-    """The recipe that `to_dict` wrote; ValueError naming every field that is unknown, missing or of a wrong type."""
+    """The recipe that `to_dict` wrote, now or before some of its fields were added.
+
+    ValueError naming every field that is unknown, of a wrong type, or missing where there is no default.
+    """
     types = get_type_hints(kind)
-    problems = [f"unknown field {name!r}" for name in values if name not in types]
-    missing = [f.name for f in fields(kind) if f.name not in values]
-    problems += [f"field {name!r} is missing" for name in missing]
-    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    whole = completed(kind, values)
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in whole.items()}
+    problems = [f"unknown field {name!r}" for name in given if name not in types]
+    problems += [f"field {f.name!r} is missing" for f in fields(kind) if f.name not in given]
     problems += [
         f"{k} is {v!r}, allowed is {_describe(types[k])}"
         for k, v in given.items()
@@ -104,8 +118,21 @@ def from_dict(kind: type[R], values: dict[str, Any]) -> R:
     return kind(**given)
 
 
+def completed(kind: type[Recipe], values: dict[str, Any]) -> dict[str, Any]:
+    """What `to_dict` wrote, with the defaults of the fields that were added since."""
+    lacking = [f for f in fields(kind) if f.name not in values]
+    defaults = {f.name: f.default for f in lacking if f.default is not MISSING}
+    made = {f.name: f.default_factory() for f in lacking if f.default_factory is not MISSING}
+    return {**values, **_lists(defaults), **made}
+
+
+def _lists(values: dict[str, Any]) -> dict[str, Any]:
+    """Tuples become lists, as in JSON."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
 def override(recipe: R, assignments: list[str]) -> R:
-    """`recipe` with fields replaced, each assignment being "field=value".
+    """`recipe` with fields replaced, each assignment being "field=value", or "field.key=value" for one of a mapping.
 
     Raises one ValueError that names every unknown field, every value of a wrong type and every one out of range.
     """
@@ -114,8 +141,11 @@ def override(recipe: R, assignments: list[str]) -> R:
     changes: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
+        field, _, key = name.partition(".")
         if not equals:
             problems.append(f"{assignment!r} is not field=value")
+        elif key and _is_mapping(types.get(field)):
+            changes[field] = {**changes.get(field, getattr(recipe, field)), key: _plain(text)}
         elif name not in types or name == "name":
             near = get_close_matches(name, [t for t in types if t != "name"], n=1)
             problems.append(f"unknown field {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
@@ -147,6 +177,9 @@ def changed_fields(given: dict[str, Any], expected: dict[str, Any]) -> list[str]
 # ---------------------------------------------------------------------------------------------------------------
 # Values as text: the few types that fields have
 
+PLAIN = (int, float, bool, str, NoneType)
+"""What a mapping may hold."""
+
 
 def _choices(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
@@ -166,9 +199,23 @@ def _parse(text: str, kind: Any) -> Any:
                 return text
         elif get_origin(choice) is tuple:
             return tuple(int(part) for part in text.strip("()[]").split(",") if part.strip())
+        elif _is_mapping(choice):
+            break  # its values are assigned one by one
         else:
             return choice(text)
     raise ValueError(text)
+
+
+def _plain(text: str) -> Any:
+    """`text` as what it looks like: a whole number, a number, true or false, none, or else a text."""
+    for kind in (int, float, bool, NoneType):
+        with suppress(ValueError):
+            return _parse(text, kind)
+    return text
+
+
+def _is_mapping(kind: Any) -> bool:
+    return get_origin(kind) is dict
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -178,6 +225,8 @@ def _fits(value: Any, kind: Any) -> bool:
             fits = value in get_args(choice)
         elif get_origin(choice) is tuple:
             fits = isinstance(value, tuple) and all(type(part) is int for part in value)
+        elif _is_mapping(choice):
+            fits = isinstance(value, dict) and all(type(part) in PLAIN for part in value.values())
         elif choice is float:
             fits = type(value) in (int, float)
         else:
@@ -195,6 +244,8 @@ def _describe(kind: Any) -> str:
             words.append(" or ".join(get_args(choice)))
         elif get_origin(choice) is tuple:
             words.append("whole numbers joined by commas")
+        elif _is_mapping(choice):
+            words.append("a mapping, each value given as FIELD.NAME=value")
         else:
             words.append(names[choice])
     return " or ".join(words)

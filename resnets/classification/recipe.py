@@ -1,0 +1,87 @@
+"""The record of a training run of a classifier: what `training.recipe` has, and its network, data and augmentation."""
+
+import math
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any, Literal
+
+from resnets.models.catalog import arguments, row, skeleton
+from resnets.training.recipe import PLAIN, Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationRecipe(Recipe):
+    """A training run of a classifier of small images."""
+
+    model: str
+    """A name of the catalogue."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Arguments in which the network differs from its row of the catalogue: `changes.shortcut=B`."""
+    data: str
+    """`digits`, `cifar10`, `cifar100`, or the path of a folder of pictures."""
+    validation_images: int = 0
+    """How many training images are held out, drawn by the seed."""
+    normalisation: Literal["pixel_mean", "channel_mean_std"] = "pixel_mean"
+    """Subtract the training images' mean at each pixel (ResNet), or their channels' mean and divide by their std."""
+    padding: int = 4
+    """How far the normalised image is padded on each side before the random crop, in pixels."""
+    padding_mode: Literal["zeros", "reflect"] = "zeros"
+    """With zeros, or with the image mirrored at its edge."""
+    flip: bool = True
+    """Whether images are mirrored at random."""
+    label_smoothing: float = 0.0
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        try:
+            size = row(self.model).input_size
+        except ValueError as error:
+            found.append(f"model is {self.model!r}: {error}")
+        else:
+            found += _refused(self.model, self.changes)
+            if self.padding_mode == "reflect" and self.padding >= size:
+                found.append(f"padding is {self.padding}, allowed with padding_mode reflect is 0 to {size - 1}")
+        found += [
+            f"{f} is {getattr(self, f)}, allowed is 0 or more"
+            for f in ("validation_images", "padding")
+            if getattr(self, f) < 0
+        ]
+        if not 0 <= self.label_smoothing < 1:
+            found.append(f"label_smoothing is {self.label_smoothing}, allowed is 0 to under 1")
+        return found
+
+
+def _refused(model: str, changes: dict[str, Any]) -> list[str]:
+    """What is wrong with `changes`: names the network does not know, values that are none, values it does not allow."""
+    known = {name: usual for name, usual in arguments(model).items() if type(usual) in PLAIN}
+    near = {name: get_close_matches(name, known, n=1) for name in changes if name not in known}
+    others = f"{model} can change {', '.join(known)}"
+    found = [f"unknown field 'changes.{n}' ({f'did you mean {m[0]!r}?' if m else others})" for n, m in near.items()]
+    given = {name: value for name, value in changes.items() if name in known}
+    odd = {name: value for name, value in given.items() if not _comparable(value, known[name])}
+    found += [f"changes.{name} is {value!r}, allowed is a finite number" for name, value in odd.items()]
+    asked = {name: value for name, value in given.items() if name not in odd}
+    if asked and (together := _error(model, **asked)):
+        apart = (_error(model, **{name: value}) for name, value in asked.items())
+        found += [f"changes: {error}" for error in apart if error] or [f"changes: {together}"]
+    return found
+
+
+def _comparable(value: Any, usual: Any) -> bool:
+    """Whether the network can be asked about `value`: it is finite, and no word where a number belongs."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return type(usual) not in (int, float) or not isinstance(value, str | bool)
+
+
+@lru_cache(typed=True)  # a recipe is checked whenever it is replaced, and the deepest nets take seconds
+def _error(model: str, /, **changes: Any) -> str | None:
+    """Why the network cannot be built with these changes; None where it can."""
+    try:
+        skeleton(model, **changes)
+    except ValueError as error:
+        return str(error)
+    except TypeError as error:  # its own check was not made for such a value
+        return f"{', '.join(f'{name} is {value!r}' for name, value in changes.items())}: {error}"
+    return None
