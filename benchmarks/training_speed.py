@@ -30,7 +30,7 @@ from resnets.data.images import ImageSet
 from resnets.models.factory import create_model
 from resnets.preprocessing import Preprocessing
 from resnets.runtime import resolve_device, resolve_precision
-from resnets.training.optimiser import sgd
+from resnets.training.optimiser import descend, sgd
 
 BATCH, MEAN, STD = 128, [0.491, 0.482, 0.447], [0.247, 0.243, 0.262]
 
@@ -76,10 +76,7 @@ def ours(task: Classification) -> Step:
     optimizer, batches = sgd(task.model, task.recipe), task.batches(0)
 
     def step() -> None:
-        scalars = task.losses(next(batches))
-        optimizer.zero_grad(set_to_none=True)
-        scalars["loss"].backward()
-        optimizer.step()
+        descend(optimizer, task.losses(next(batches))["loss"])
 
     return step
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from toy import toy_recipe
 
-from resnets.training.optimiser import sgd
+from resnets.training.optimiser import descend, sgd
 
 
 class Net(nn.Module):
@@ -84,3 +84,24 @@ def test_every_parameter_is_trained_once() -> None:
     for decay in ("weights", "all"):
         parameters = [p for group in sgd(net, toy_recipe(decay=decay)).param_groups for p in group["params"]]
         assert sorted(map(id, parameters)) == sorted(map(id, net.parameters()))
+
+
+def test_what_took_no_part_decays_and_keeps_its_momentum() -> None:
+    """v <- 0.9 v + (g + 0.1 w), w <- w - 0.5 v, with g = 0 in the steps in which the second layer is left out."""
+    recipe = toy_recipe(lr=0.5, weight_decay=0.1, momentum=0.9)
+    layers = nn.ModuleList([nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)])
+    for layer in layers:
+        nn.init.ones_(layer.get_parameter("weight"))
+    frozen = nn.Parameter(torch.ones(1, 1), requires_grad=False)
+    layers.register_parameter("frozen", frozen)
+    optimizer = sgd(layers, recipe)
+    w, v = 1.0, 0.0
+    for takes_part in (False, True, False, False):
+        loss = sum(layer.get_parameter("weight").sum() for layer in (layers if takes_part else layers[:1]))
+        assert isinstance(loss, Tensor)
+        descend(optimizer, loss)
+        v = 0.9 * v + float(takes_part) + 0.1 * w
+        w -= 0.5 * v
+        assert layers[1].get_parameter("weight").item() == pytest.approx(w, abs=1e-6)
+    assert frozen.item() == 1
+    assert frozen.grad is None

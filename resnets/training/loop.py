@@ -17,7 +17,7 @@ from resnets.training.checkpoint import State, newest, save
 from resnets.training.draws import seed_draws
 from resnets.training.interruption import Stopped, interruption
 from resnets.training.journal import Journal
-from resnets.training.optimiser import sgd
+from resnets.training.optimiser import descend, sgd
 from resnets.training.progress import Progress
 from resnets.training.recipe import Recipe, changed_fields, completed
 from resnets.training.schedule import Event, learning_rate, warmup_event
@@ -75,9 +75,7 @@ def train(
                 group["lr"] = rate
             seed_draws(recipe.seed, step, device)
             scalars = losses(batch)
-            optimizer.zero_grad(set_to_none=True)
-            scalars["loss"].backward()
-            optimizer.step()
+            descend(optimizer, scalars["loss"])
             window.add(scalars)
 
             done = step + 1

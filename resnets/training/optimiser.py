@@ -1,7 +1,7 @@
 """Stochastic gradient descent as the recipe asks for it."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from resnets.training.recipe import Recipe
 
@@ -24,3 +24,18 @@ def sgd(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
     )
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step down the gradient of `loss`.
+
+    What took no part in it, a unit that stochastic depth left out, has a gradient of zero, not none: it decays and goes
+    on with its momentum, as in the formula.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is None and parameter.requires_grad:
+                parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
