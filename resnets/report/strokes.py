@@ -1,5 +1,7 @@
 """Lines, arrow heads and tints: what drawings are made of besides boxes. Lengths are in the units of the axes."""
 
+import math
+
 from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch, Polygon
 from matplotlib.path import Path as Curve
@@ -19,6 +21,21 @@ def curve(axes: Axes, path: Curve, colour: str, dotted: bool, zorder: float = 2.
     patch = PathPatch(path, fill=False, edgecolor=colour, linewidth=width, linestyle=style, zorder=zorder)
     patch.set_capstyle("round")
     axes.add_patch(patch)
+
+
+def rounded(points: list[Point], radius: float) -> Curve:
+    """Straight lines through `points`, along the axes, whose corners are round."""
+    vertices, codes = [points[0]], [Curve.MOVETO]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        turn = min(radius, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
+        vertices += [_towards(corner, before, turn), corner, _towards(corner, after, turn)]
+        codes += [Curve.LINETO, Curve.CURVE3, Curve.CURVE3]
+    return Curve([*vertices, points[-1]], [*codes, Curve.LINETO])
+
+
+def _towards(point: Point, other: Point, length: float) -> Point:
+    share = length / (math.dist(point, other) or 1)
+    return point[0] + share * (other[0] - point[0]), point[1] + share * (other[1] - point[1])
 
 
 def arrow_head(axes: Axes, x: float, y: float, colour: str, towards: tuple[int, int]) -> None:
