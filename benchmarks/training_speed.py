@@ -97,7 +97,7 @@ def contestants(model_name: str, compiled: bool, device: torch.device, precision
     same = Classification(replace(recipe, channels_last=False), data, device, "fp32")
     return {
         "plain": plain(model_name, endless(images), device),
-        "same": plain(model_name, same.batches(0), device),
+        "same": plain(model_name, map(same.inputs, same.batches(0)), device),
         "ours": ours(Classification(recipe, data, device, precision)),
     }
 

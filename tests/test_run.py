@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -132,14 +134,17 @@ def test_held_out_images_are_validated_on(tiny: ClassificationRecipe) -> None:
 
 def test_batches_are_a_function_of_seed_and_step(tiny: ClassificationRecipe) -> None:
     data = load_data(tiny, CPU)
-    one, later = Classification(tiny, data, CPU, "fp32").batches(0), Classification(tiny, data, CPU, "fp32").batches(3)
-    ahead = [next(one) for _ in range(5)]
-    for (images, labels), (same_images, same_labels) in zip(ahead[3:], later, strict=False):
+
+    def inputs(seed: int, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        task = Classification(replace(tiny, seed=seed), data, CPU, "fp32")
+        return map(task.inputs, task.batches(step))
+
+    ahead = list(islice(inputs(0, 0), 5))
+    for (images, labels), (same_images, same_labels) in zip(ahead[3:], inputs(0, 3), strict=False):
         assert torch.equal(images, same_images)
         assert torch.equal(labels, same_labels)
     assert ahead[0][0].shape == (16, 3, 32, 32)
-    other = next(Classification(replace(tiny, seed=1), data, CPU, "fp32").batches(0))
-    assert not torch.equal(other[0], ahead[0][0])
+    assert not torch.equal(next(inputs(1, 0))[0], ahead[0][0])
 
 
 def test_the_seed_and_nothing_else_decides_the_network(tiny: ClassificationRecipe) -> None:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resnets.classification.recipe import ClassificationRecipe
-from resnets.data.augment import Stream, crop_flip
+from resnets.data.augment import BatchDraws, Stream, crop_flip
 from resnets.data.images import ImageSet
 from resnets.data.sources import data_home, open_data
 from resnets.data.split import hold_out
@@ -69,21 +69,25 @@ class Classification:
         model = create_model(recipe.model, len(data.train.classes), **recipe.changes).to(device)
         self.model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
 
-    def batches(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Augmented inputs (batch, 3, H, W) and labels of iteration `step` and of those after it."""
-        recipe, train = self.recipe, self.data.train
-        stream = Stream(len(train), recipe.batch_size, recipe.seed, recipe.padding, recipe.flip)
-        memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
+    def batches(self, step: int) -> Iterator[BatchDraws]:
+        """Which images make the batch of iteration `step` and of those after it, and how each is cut."""
+        recipe = self.recipe
+        stream = Stream(len(self.data.train), recipe.batch_size, recipe.seed, recipe.padding, recipe.flip)
         while True:
-            indices, top, left, flip = (t.to(self.device, non_blocking=True) for t in stream.batch(step))
-            images = self.normalise(train.images[indices])
-            images = crop_flip(images, top, left, flip, recipe.padding, recipe.padding_mode)
-            yield images.contiguous(memory_format=memory_format), train.labels[indices]
+            yield stream.batch(step).to(self.device)
             step += 1
 
-    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    def inputs(self, batch: BatchDraws) -> tuple[Tensor, Tensor]:
+        """The augmented images (batch, 3, H, W) and labels of a batch."""
+        recipe, train = self.recipe, self.data.train
+        images = self.normalise(train.images[batch.indices])
+        images = crop_flip(images, batch.top, batch.left, batch.flip, recipe.padding, recipe.padding_mode)
+        memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        return images.contiguous(memory_format=memory_format), train.labels[batch.indices]
+
+    def losses(self, batch: BatchDraws) -> dict[str, Tensor]:
         """Cross entropy, and the training error on the augmented images of this batch, in percent."""
-        images, labels = batch
+        images, labels = self.inputs(batch)
         with autocast(self.device, self.precision):
             logits = self.network(images)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)

@@ -55,6 +55,15 @@ class BatchDraws(NamedTuple):
     left: Int64[Tensor, "B"]
     flip: Bool[Tensor, "B"]
 
+    def to(self, device: torch.device) -> "BatchDraws":
+        """The same on `device`: one transfer, for which the host does not wait."""
+        if device.type == "cpu":
+            return self
+        together = torch.stack([self.indices, self.top, self.left, self.flip.long()])
+        together = together.pin_memory() if device.type == "cuda" else together
+        indices, top, left, flip = together.to(device, non_blocking=True)
+        return BatchDraws(indices, top, left, flip.bool())
+
 
 class Stream:
     """The epochs joined into one stream without end, cut into batches of exactly `batch_size`.

@@ -14,10 +14,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from resnets.training.checkpoint import State, newest, save
-from resnets.training.draws import seed_draws
 from resnets.training.interruption import Stopped, interruption
+from resnets.training.iteration import Captured, Eager, Iteration
 from resnets.training.journal import Journal
-from resnets.training.optimiser import descend, sgd
+from resnets.training.optimiser import sgd
 from resnets.training.progress import Progress
 from resnets.training.recipe import Recipe, changed_fields, completed
 from resnets.training.schedule import Event, learning_rate, warmup_event
@@ -53,7 +53,12 @@ def train(
     Raises `Diverged` where loss or weights are not finite, `Stopped` after a signal (state saved), ValueError where
     the checkpoint belongs to another recipe.
     """
-    optimizer = sgd(model, recipe)
+    device = next(model.parameters()).device
+    if recipe.capture and device.type != "cuda":
+        raise ValueError(f"capture is True, allowed on CUDA only: this is {device.type}")
+    optimizer = sgd(model, recipe, fused=recipe.capture)
+    eager = Eager(optimizer, recipe.seed, device, losses)
+    iteration: Iteration = Captured(eager) if recipe.capture else eager
     state = newest(folder / "checkpoints")
     if state is None:  # saved at once, so that a folder that cannot be written is known before any work is done
         state = State.beginning(recipe)
@@ -62,7 +67,7 @@ def train(
         raise ValueError(f"{folder}: the checkpoint was made with another recipe: {'; '.join(changed)}")
     state.restore(model, optimizer)
 
-    start, events, device = state.step, list(state.events), next(model.parameters()).device
+    start, events = state.step, list(state.events)
     window = Window(state.window, start, recipe)
     clock = Clock(state.seconds, start)
     journal, progress = Journal(folder, start), Progress(recipe.iterations, start)
@@ -71,12 +76,7 @@ def train(
     with interruption() as stop, progress, _noted(journal):
         for step, batch in zip(range(start, recipe.iterations), batches(start), strict=False):
             rate = learning_rate(recipe, step, events)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            seed_draws(recipe.seed, step, device)
-            scalars = losses(batch)
-            descend(optimizer, scalars["loss"])
-            window.add(scalars)
+            window.add(iteration(step, batch, rate))
 
             done = step + 1
             last = done == recipe.iterations

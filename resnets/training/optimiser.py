@@ -6,8 +6,10 @@ from torch import Tensor, nn
 from resnets.training.recipe import Recipe
 
 
-def sgd(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+def sgd(model: nn.Module, recipe: Recipe, fused: bool = False) -> torch.optim.SGD:
     """SGD with momentum: v <- momentum v + g, w <- w - lr v.
+
+    `fused`: in one kernel, which takes the learning rate from the device.
 
     The authors' Caffe keeps lr inside v, which is the same except for some ten iterations after lr changes.
     With `decay="weights"` only matrices and kernels are decayed, not BN's scale and shift nor biases.
@@ -23,6 +25,7 @@ def sgd(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         lr=recipe.lr,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
+        fused=fused,
     )
 
 

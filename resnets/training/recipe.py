@@ -54,6 +54,8 @@ class Recipe:
     channels_last: bool = True
     compile: bool = False
     """Through torch.compile, where it works; where it does not, a line says so and the run goes on without."""
+    capture: bool = False
+    """The whole iteration as one CUDA graph; refused where there is no CUDA."""
 
     log_every: int = 100
     evaluate_every: int = 1000

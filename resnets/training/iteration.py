@@ -1,0 +1,102 @@
+"""One iteration of the loop: as it is written, or captured once as a CUDA graph and replayed.
+
+On a GPU a small network waits for the host: hundreds of kernels a step, each launched by itself. A graph of the whole
+step (augmentation, forward, backward, update) is launched at once. What changes from step to step, the batch and the
+learning rate, is copied into tensors whose place the graph knows.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from resnets.training.draws import seed_draws
+from resnets.training.optimiser import descend
+
+Losses = Callable[[Any], dict[str, Tensor]]
+
+
+class Iteration(Protocol):
+    """(step, batch, learning rate) -> the losses by name, scalars on the device."""
+
+    def __call__(self, step: int, batch: Any, rate: float) -> dict[str, Tensor]: ...
+
+
+class Eager:
+    """The iteration as it is written: draw, compute the losses, go down the gradient."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, seed: int, device: torch.device, losses: Losses) -> None:
+        self.optimizer, self.seed, self.device, self.losses = optimizer, seed, device, losses
+
+    def __call__(self, step: int, batch: Any, rate: float) -> dict[str, Tensor]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        seed_draws(self.seed, step, self.device)
+        return self.descend(batch)
+
+    def descend(self, batch: Any) -> dict[str, Tensor]:
+        """The part that is the same in every step."""
+        scalars = self.losses(batch)
+        descend(self.optimizer, scalars["loss"])
+        return scalars
+
+
+Recorder = Callable[[Callable[[], None]], Callable[[], None]]
+"""From work on tensors that stay in their places to the same work, done at every call."""
+
+
+def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
+    """Records `work`, without doing it, as a CUDA graph; returns its replay."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
+
+
+class Captured:
+    """The same iteration, recorded after some that are done as written; the batch is a named tuple of tensors."""
+
+    WARM_UP = 3
+    """Iterations before the recording: libraries choose their kernels, gradients and momentum get their places."""
+
+    def __init__(self, eager: Eager, recorder: Recorder = cuda_graph) -> None:
+        self.eager, self.recorder = eager, recorder
+        self.done = 0
+        self.replay: Callable[[], None] | None = None
+        self.batch: Any = None
+        self.rate = torch.zeros((), device=eager.device)
+        self.scalars: dict[str, Tensor] = {}
+
+    def __call__(self, step: int, batch: Any, rate: float) -> dict[str, Tensor]:
+        if self.done < self.WARM_UP:
+            self.done += 1
+            return self._aside(step, batch, rate)
+        if self.replay is None:
+            self.replay = self._record(batch)
+        for place, tensor in zip(self.batch, batch, strict=True):
+            place.copy_(tensor)
+        self.rate.fill_(rate)
+        seed_draws(self.eager.seed, step, self.eager.device)
+        self.replay()
+        return {name: value.detach().clone() for name, value in self.scalars.items()}
+
+    def _aside(self, step: int, batch: Any, rate: float) -> dict[str, Tensor]:
+        """On a stream of its own, as PyTorch wants it before a recording."""
+        if self.eager.device.type != "cuda":
+            return self.eager(step, batch, rate)
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            scalars = self.eager(step, batch, rate)
+        torch.cuda.current_stream().wait_stream(stream)
+        return scalars
+
+    def _record(self, batch: Any) -> Callable[[], None]:
+        self.batch = batch._make(tensor.clone() for tensor in batch)
+        for group in self.eager.optimizer.param_groups:
+            group["lr"] = self.rate
+        return self.recorder(self._work)
+
+    def _work(self) -> None:
+        self.scalars = self.eager.descend(self.batch)
