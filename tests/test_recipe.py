@@ -104,7 +104,7 @@ def test_every_other_choice_is_a_departure_and_named() -> None:
     for name, value in changes.items():
         assert [phrase.partition(":")[0] for phrase in departures(replace(paper, **{name: value}), "fp32")] == [name]
     bookkeeping = {"name", "seed", "log_every", "evaluate_every", "checkpoint_every", "channels_last"}
-        bookkeeping |= {"compile", "capture"}
+    bookkeeping |= {"compile", "capture"}
     elsewhere = {"model", "changes", "data", "precision", "validation_images"}
     assert set(changes) | bookkeeping | elsewhere == {field.name for field in fields(ClassificationRecipe)}
     assert departures(replace(paper, lr=0.2), "fp32") == ["lr: 0.2 (paper: 0.1)"]
