@@ -5,23 +5,11 @@ from typing import cast
 import pytest
 import torch
 import torchvision
+from family import settled
 from torch import nn
 
 from resnets.models.catalog import skeleton
 from resnets.models.layouts import TORCHVISION
-
-
-def with_statistics(model: nn.Module) -> nn.Module:
-    """In float64 and evaluation mode, with BN that neither is an identity nor lets deep networks explode."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-            nn.init.uniform_(module.weight, 0.2, 0.8)
-            nn.init.normal_(module.bias, std=0.1)
-    return model.double().eval()
 
 
 def same_weights(name: str, other: nn.Module) -> nn.Module:
@@ -39,13 +27,20 @@ def assert_equal_logits(ours: nn.Module, other: nn.Module, size: int, images: in
     assert (mine - theirs).abs().max() < 1e-10 * max(1.0, theirs.abs().max().item())
 
 
+QUICK = {"resnet18": 224, "resnet34": 64, "resnet50_v1_5": 65, "resnext50_32x4d": 64}
+"""Networks for every day, and the side of the images."""
+
+
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("resnet18", 224), ("resnet34", 64), ("resnet50_v1_5", 65), ("resnet101_v1_5", 64), ("resnet152_v1_5", 64)],
+    [
+        *QUICK.items(),
+        *(pytest.param(name, 64, marks=pytest.mark.slow) for name in TORCHVISION if name not in QUICK),
+    ],
 )
 def test_logits_are_torchvisions(name: str, size: int) -> None:
     torch.manual_seed(0)
-    other = with_statistics(getattr(torchvision.models, TORCHVISION[name])())
+    other = settled(getattr(torchvision.models, TORCHVISION[name])())
     ours = same_weights(name, other)
     assert list(ours.state_dict()) == list(other.state_dict())
     assert_equal_logits(ours, other, size, images=1 if size == 224 else 2)
@@ -53,7 +48,7 @@ def test_logits_are_torchvisions(name: str, size: int) -> None:
 
 def test_the_papers_stride_is_torchvisions_moved_to_the_1x1() -> None:
     torch.manual_seed(0)
-    other = with_statistics(torchvision.models.resnet50())
+    other = settled(torchvision.models.resnet50())
     ours = same_weights("resnet50", other)
     with pytest.raises(AssertionError):
         assert_equal_logits(ours, other, 64)

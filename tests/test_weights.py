@@ -21,6 +21,7 @@ from resnets.models import factory
 from resnets.models import weights as module
 from resnets.models.catalog import build
 from resnets.models.factory import create_model, load
+from resnets.models.layouts import TORCHVISION
 from resnets.models.weights import Weights, read_weights, recognise, write_weights
 from resnets.preprocessing import Preprocessing
 
@@ -173,26 +174,19 @@ def test_a_converted_file_is_the_same_network(tmp_path: Path) -> None:
     assert theirs.preprocessing == ours.preprocessing
 
 
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        ("resnet18", "resnet18"),
-        ("resnet34", "resnet34"),
-        ("resnet50", "resnet50_v1_5"),
-        ("resnet101", "resnet101_v1_5"),
-        ("resnet152", "resnet152_v1_5"),
-    ],
-)
-def test_torchvisions_layout(theirs: str, ours: str) -> None:
+@pytest.mark.parametrize(("ours", "theirs"), TORCHVISION.items())
+def test_torchvisions_layout(ours: str, theirs: str) -> None:
     with torch.device("meta"):
         state = getattr(torchvision.models, theirs)(num_classes=7).state_dict()
     weights = recognise(dict(state), "x.pth")
     assert (weights.model, weights.changes, weights.num_classes) == (ours, {}, 7)
+    transform: Any = torchvision.models.get_model_weights(theirs)["IMAGENET1K_V1"].value.transforms()
     assert weights.preprocessing is not None
-    assert (weights.preprocessing.resize, weights.preprocessing.crop) == (256, 224)
+    assert (weights.preprocessing.resize, weights.preprocessing.crop) == (transform.resize_size[0], 224)
+    assert (weights.preprocessing.mean, weights.preprocessing.std) == (transform.mean, transform.std)
 
 
-@pytest.mark.parametrize("theirs", ["wide_resnet50_2", "resnext50_32x4d", "vgg11", "squeezenet1_0"])
+@pytest.mark.parametrize("theirs", ["vgg11", "vgg16_bn", "squeezenet1_0", "densenet121", "mobilenet_v2"])
 def test_other_networks_of_torchvision_are_not_mistaken(theirs: str) -> None:
     with torch.device("meta"):
         state = dict(getattr(torchvision.models, theirs)().state_dict())

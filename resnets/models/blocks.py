@@ -60,6 +60,9 @@ class ZeroPad(nn.Module):
             x = x[:, :, :: self.stride, :: self.stride]
         return F.pad(x, (0, 0, 0, 0, self.before, self.after))
 
+    def extra_repr(self) -> str:
+        return f"before={self.before}, after={self.after}, stride={self.stride}, subsample={self.subsample!r}"
+
 
 MakeShortcut = Callable[[int, int, int], nn.Module | None]
 """(in_channels, out_channels, stride) -> the shortcut of one unit; None for a plain one."""
@@ -123,11 +126,14 @@ class Unit(nn.Module):
     """One residual unit, y = after(join(x, downsample, branch)); kinds of units differ in their `branch`."""
 
     join: Callable[..., Tensor]
-    """(x, shortcut, branch) -> both paths as one; it need not call either."""
+    """(x, shortcut, branch) -> both paths as one; it need not call either. Where it is a module, its `extra_repr` is
+    the equation and, after a semicolon, what its letters stand for."""
     after: Map
     """f: what follows where the paths have met."""
     holds_units = False
     """Whether the branch is itself made of residual units."""
+    letters = ""
+    """What letters in its equation stand for, where it needs to be said."""
 
     def connect(self, shortcut: nn.Module | None) -> None:
         """Ends a unit's `__init__`: the shortcut comes last, and has torchvision's name, as its parameters have."""

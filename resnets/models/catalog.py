@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_origin
 
 from torch import nn
 
-from resnets.models.layers import layers, shapes_only
+from resnets.models.layers import Layer, layers, shapes_only
 from resnets.models.rows import ROWS, Row, row_of_family
 from resnets.models.stochastic_depth import stochastic_depth
 
@@ -68,28 +69,36 @@ def arguments(name: str, **changes: Any) -> dict[str, Any]:
     Raises ValueError for a change that the network does not know, or a value of another kind.
     """
     entry = row(name)
-    defaults = {**_keywords(entry.builder), **_keywords(stochastic_depth), **entry.arguments}
-    unknown = sorted(set(changes) - set(defaults))
+    known = {**_keywords(entry.builder), **_keywords(stochastic_depth)}
+    unknown = sorted(set(changes) - set(known))
     if unknown:
-        raise ValueError(f"{name} has no {', '.join(unknown)}; it can change {', '.join(defaults)}")
-    for key, value in changes.items():
-        _check_kind(key, value, defaults[key])
-    return {**defaults, **changes}
+        raise ValueError(f"{name} has no {', '.join(unknown)}; it can change {', '.join(known)}")
+    usual = {**{key: parameter.default for key, parameter in known.items()}, **entry.arguments}
+    return {**usual, **{key: _of_kind(key, value, known[key].annotation) for key, value in changes.items()}}
 
 
-def _keywords(function: Callable[..., Any]) -> dict[str, Any]:
-    """The keyword arguments of a builder and what they are where nobody says."""
+def _keywords(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The keyword arguments of a builder."""
     parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "num_classes"}
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "num_classes"}
 
 
-def _check_kind(key: str, value: Any, usual: Any) -> None:
-    """ValueError where a word or a number stands where another kind of value belongs."""
-    if isinstance(usual, bool):
-        if not isinstance(value, bool):
-            raise ValueError(f"{key} is {value!r}, allowed are True and False")
-    elif isinstance(usual, int | float) and (not isinstance(value, int | float) or isinstance(value, bool)):
-        raise ValueError(f"{key} is {value!r}, allowed is a number")
+NUMBERS = {bool: "are True and False", int: "is a whole number", float: "is a number"}
+
+
+def _of_kind(key: str, value: Any, kind: Any) -> Any:
+    """`value` as the annotation `kind` wants it, ValueError where it is something else; a builder checks words."""
+    kinds = get_args(kind) or (kind,)
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple) or any(type(number) is not int for number in value):
+            raise ValueError(f"{key} is {value!r}, allowed are several whole numbers")
+        return tuple(value)  # JSON, in which weights keep their changes, has lists only
+    number = next((number for number in NUMBERS if number in kinds), None)
+    if number is None or (value is None and NoneType in kinds):
+        return value
+    if not isinstance(value, int | float if number is float else number) or isinstance(value, bool) != (number is bool):
+        raise ValueError(f"{key} is {value!r}, allowed {NUMBERS[number]}{' or None' if NoneType in kinds else ''}")
+    return value
 
 
 def skeleton(name: str, num_classes: int | None = None, **changes: Any) -> nn.Module:
@@ -99,11 +108,17 @@ def skeleton(name: str, num_classes: int | None = None, **changes: Any) -> nn.Mo
 
 
 @cache
+def blueprint(name: str) -> tuple[nn.Module, list[Layer]]:
+    """The network `name` without values, and its layers: measured once, and not to be changed."""
+    model = skeleton(name)
+    return model, layers(model, row(name).input_size)
+
+
+@cache
 def model_spec(name: str) -> ModelSpec:
     """What `name` is: layers, parameters and multiply-adds counted without memory, on the meta device."""
     entry = row(name)
-    model = skeleton(name)
-    rows = layers(model, entry.input_size)
+    model, rows = blueprint(name)
     params = sum(p.numel() for p in model.parameters())
     work = sum(r.multiply_adds for r in rows)
     return ModelSpec(name, entry.counted(rows), params, work, entry.source, entry.input_size)

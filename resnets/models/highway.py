@@ -47,7 +47,8 @@ class Gate(nn.Module):
         return (1 - gate) * shortcut(x) + (gate * branch(x) if self.both else branch(x))
 
     def extra_repr(self) -> str:
-        return f"bias={self.bias}, both={self.both}"
+        branch = "g F(x)" if self.both else "F(x)"
+        return f"(1 - g) h(x) + {branch}; g = sigmoid(W x + b), b from {self.bias:g}"
 
 
 class HighwayLayer(Unit):

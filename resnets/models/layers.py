@@ -31,6 +31,8 @@ class Layer:
     multiply_adds: int
     on_shortcut: bool
     """True for a projection or a gate, which the depth of a network does not count."""
+    groups: int = 1
+    """Of channels, in a convolution."""
 
 
 SHORTCUT_PARTS = {"downsample", "join"}
@@ -99,18 +101,18 @@ def layers(model: nn.Module, input_size: int) -> list[Layer]:
 
 
 def _row(name: str, module: nn.Module, x: Tensor, y: Tensor) -> Layer:
-    kind, kernel, stride, work = "BN", 1, 1, 0
+    kind, kernel, stride, work, groups = "BN", 1, 1, 0, 1
     height, width = (y.shape[2], y.shape[3]) if y.dim() == 4 else (1, 1)
     if isinstance(module, nn.Linear):
         kind, work = "fc", module.weight.numel()
     elif isinstance(module, nn.Conv2d):
         kind, kernel, stride = "conv", _side(module.kernel_size), _side(module.stride)
-        work = module.weight.numel() * height * width
+        work, groups = module.weight.numel() * height * width, module.groups
     elif isinstance(module, nn.MaxPool2d):
         kind, kernel, stride = "max pool", _side(module.kernel_size), _side(module.stride)
     shortcut = not SHORTCUT_PARTS.isdisjoint(name.split("."))
     channels = (x.shape[1], y.shape[1])
-    return Layer(name, kind, kernel, stride, *channels, (height, width), _parameters(module), work, shortcut)
+    return Layer(name, kind, kernel, stride, *channels, (height, width), _parameters(module), work, shortcut, groups)
 
 
 def _parameters(module: nn.Module) -> int:
@@ -124,8 +126,3 @@ def _side(value: int | tuple[int, ...]) -> int:
 def depth(rows: list[Layer]) -> int:
     """Convolutions of the main path plus fully connected layers, as the paper counts."""
     return sum(row.kind in ("conv", "fc") and not row.on_shortcut for row in rows)
-
-
-def convolutions(rows: list[Layer]) -> int:
-    """Convolutions, those of units' projections included, as wide residual networks count; not RoR's shortcuts."""
-    return sum(row.kind == "conv" and not (row.on_shortcut and row.name.count(".") == 1) for row in rows)

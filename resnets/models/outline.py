@@ -5,10 +5,13 @@ size of maps.
 """
 
 from dataclasses import dataclass
+from itertools import groupby
+from typing import cast
 
+import torch.nn.functional as F
 from torch import nn
 
-from resnets.models.blocks import Unit, ZeroPad, add, no_shortcut
+from resnets.models.blocks import Unit, ZeroPad, add, no_shortcut, nothing, relu_
 from resnets.models.layers import Layer, layers
 
 
@@ -21,9 +24,11 @@ class Block:
     """Those of the main path, without a BN that stands alone."""
     shortcut: str | None
     """"identity", "zeros" (identity and zero channels), "projection"; None where there is none."""
-    join: str | None
-    """What else than addition joins the two paths: the name of the module's class."""
+    formula: str | None
+    """What a unit computes, such as "ReLU(h(x) + F(x))"; None for a layer that is none."""
     projection: Layer | None
+    gate: Layer | None
+    """The convolution that says how the paths are joined, where one does."""
     changes_shape: bool
     """Whether the output has another size or number of channels than the input."""
 
@@ -53,18 +58,15 @@ class Outline:
     """Whether the fully connected layer reads one average for each channel of the last map."""
 
 
-def outline(model: nn.Module, input_size: int) -> Outline:
-    """The stages of `model`, for one image of `input_size` pixels a side."""
-    table = layers(model, input_size)
+def outline(model: nn.Module, input_size: int, table: list[Layer] | None = None) -> Outline:
+    """The stages of `model`, for one image of `input_size` pixels a side; `table`: its layers, where they are known."""
+    table = layers(model, input_size) if table is None else table
     units = {name: m for name, m in model.named_modules() if isinstance(m, Unit) and not m.holds_units}
-    groups: dict[str, list[Layer]] = {}
-    for row in table:
-        unit = next((prefix for prefix in _prefixes(row.name) if prefix in units), row.name)
-        groups.setdefault(unit, []).append(row)
     around: dict[str, Layer] = {}  # the shortcuts of stages, and of the network
     stages: dict[tuple[str, tuple[int, int]], list[Block]] = {}
     waiting: list[Block] = []  # the max pooling belongs to the stage that follows it, as in the paper's Table 1
-    for name, rows in groups.items():
+    for name, together in groupby(table, lambda row: next((p for p in _prefixes(row.name) if p in units), row.name)):
+        rows = list(together)
         path = tuple(row for row in rows if not row.on_shortcut and row.kind != "BN")
         if not path:
             around |= {row.name.partition(".")[0]: row for row in rows if row.kind != "BN"}
@@ -98,6 +100,7 @@ def _title(number: int, blocks: list[Block]) -> str:
 
 def _block(name: str, path: tuple[Layer, ...], rows: list[Layer], unit: Unit | None) -> Block:
     projection = next((row for row in rows if "downsample" in row.name.split(".")), None)
+    gate = next((row for row in rows if "join" in row.name.split(".")), None)
     shortcut = None if unit is None else unit.downsample
     if projection is not None:
         kind = "projection"
@@ -105,10 +108,18 @@ def _block(name: str, path: tuple[Layer, ...], rows: list[Layer], unit: Unit | N
         kind = None
     else:
         kind = "zeros" if any(isinstance(module, ZeroPad) for module in shortcut.modules()) else "identity"
-    join = None if unit is None or unit.join in (add, no_shortcut) else type(unit.join).__name__
     strides = max(row.stride for row in path)
     changes = strides > 1 or path[0].in_channels != path[-1].out_channels
-    return Block(name, path, kind, join, projection, changes)
+    return Block(name, path, kind, unit and _formula(unit), projection, gate, changes)
+
+
+def _formula(unit: Unit) -> str:
+    """What `unit` computes of x, h its shortcut and F its branch."""
+    join = {add: "h(x) + F(x)", no_shortcut: "F(x)"}.get(unit.join) or cast(nn.Module, unit.join).extra_repr()
+    equation, _, letters = join.partition("; ")
+    # What has no name of its own is the one order of activation that has BN there too.
+    after = {nothing: "{}", relu_: "ReLU({})", F.relu: "ReLU({})"}.get(unit.after, "ReLU(BN({}))")
+    return ", ".join(filter(None, (after.format(equation), letters, unit.letters)))
 
 
 def _pools_globally(table: list[Layer]) -> bool:

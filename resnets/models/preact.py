@@ -84,15 +84,13 @@ class PreActUnit(Unit):
         self.relu = nn.ReLU(inplace=begin != 1)  # "relu_only" activates what the shortcut needs as it is
         self.dropout = nn.Dropout(dropout)
         channels = in_channels
-        for step in (*first, *inside, *self.joined):
-            kind, number = step.rstrip("0123456789"), int(step.lstrip("abcdefghijklmnopqrstuvwxyz") or 0)
-            if kind == "conv":
-                kernel, width = kernels[number - 1], widths[number - 1]
-                by = stride if number == strided else 1
-                self.add_module(step, nn.Conv2d(channels, width, kernel, by, padding=kernel // 2, bias=False))
-                channels = width
-            elif kind == "bn":
-                self.add_module(step, nn.BatchNorm2d(channels))
+        for number, (kernel, width) in enumerate(zip(kernels, widths, strict=True), 1):
+            by = stride if number == strided else 1
+            self.add_module(f"conv{number}", nn.Conv2d(channels, width, kernel, by, padding=kernel // 2, bias=False))
+            self.add_module(f"bn{number}", nn.BatchNorm2d(channels if circle[0] == "bn" else width))
+            channels = width
+        if activated and "bn1" in steps[:begin]:
+            del self.bn1
         self.connect(shortcut)
         self.after = {0: nothing, 1: relu_, 2: partial(self._through, self.joined)}[following]
 
@@ -247,6 +245,9 @@ class Scaling(nn.Module):
     def forward(self, x: Float[Tensor, "N C H W"], shortcut: Map, branch: Map) -> Float[Tensor, "N D h w"]:
         return self.shortcut * shortcut(x) + self.branch * branch(x)
 
+    def extra_repr(self) -> str:
+        return f"{self.shortcut:g} h(x) + {self.branch:g} F(x)"
+
 
 class ShortcutDropout(nn.Module):
     """Dropout on the shortcut: in expectation a scaling by 1 - `rate`."""
@@ -257,6 +258,9 @@ class ShortcutDropout(nn.Module):
 
     def forward(self, x: Float[Tensor, "N C H W"], shortcut: Map, branch: Map) -> Float[Tensor, "N D h w"]:
         return F.dropout(shortcut(x), self.rate, self.training) + branch(x)
+
+    def extra_repr(self) -> str:
+        return f"dropout(h(x)) + F(x); dropout of {self.rate:g}"
 
 
 MANIPULATIONS = ("scaling", "exclusive_gating", "shortcut_gating", "dropout")
@@ -275,22 +279,22 @@ def cifar_manipulated(
 ) -> CifarResNet:
     """`cifar_resnet(depth)` with one of the `MANIPULATIONS` on every shortcut, before the addition and its ReLU.
 
-    Gates are 1x1 convolutions of the unit's input, their biases beginning at `gate_bias`. ValueError for another one.
+    Gates are 1x1 convolutions of the unit's input whose biases begin at `gate_bias`. ValueError for another value.
     """
+    if manipulation not in MANIPULATIONS:
+        raise ValueError(f"manipulation is {manipulation!r}, allowed are {', '.join(MANIPULATIONS)}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout}, allowed is 0 to under 1")
     model = cifar_resnet(depth, num_classes=num_classes)
     for unit in units(model):
         first = unit.get_submodule("conv1")
         assert isinstance(first, nn.Conv2d)
         gate = partial(Gate, first.in_channels, first.out_channels, first.stride[0], 1, gate_bias)
-        match manipulation:
-            case "scaling":
-                unit.join = Scaling(shortcut_scale, branch_scale)
-            case "exclusive_gating":
-                unit.join = gate()
-            case "shortcut_gating":
-                unit.join = gate(both=False)
-            case "dropout":
-                unit.join = ShortcutDropout(dropout)
-            case _:
-                raise ValueError(f"manipulation is {manipulation!r}, allowed are {', '.join(MANIPULATIONS)}")
+        join = {
+            "scaling": partial(Scaling, shortcut_scale, branch_scale),
+            "exclusive_gating": gate,
+            "shortcut_gating": partial(gate, both=False),
+            "dropout": partial(ShortcutDropout, dropout),
+        }
+        unit.join = join[manipulation]()
     return model

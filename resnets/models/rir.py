@@ -82,6 +82,8 @@ class GeneralisedLayer(Unit):
 class RiRUnit(Unit):
     """Two generalised layers and, with `outer`, a shortcut around both; ReLU follows the addition."""
 
+    letters = "x = [r, t], two streams"
+
     def __init__(self, in_channels: int, out_channels: int, stride: int, form: str, inner: bool, outer: bool) -> None:
         super().__init__()
         self.layer1 = GeneralisedLayer(in_channels, out_channels, stride, form, inner, relu=True)

@@ -101,18 +101,20 @@ def cifar_ror(
     """
     if levels not in (1, 2, 3):
         raise ValueError(f"levels is {levels}, allowed are 1, 2 and 3")
-    post, bottleneck = over == "resnet", bottlenecks and over != "wide"
+    if over not in ("resnet", "preact", "wide"):
+        raise ValueError(f"over is {over!r}, allowed are 'resnet', 'preact' and 'wide'")
+    if over == "wide" and bottlenecks:
+        raise ValueError("bottlenecks is True, over 'wide' allowed is False")
+    post = over == "resnet"
     net: CifarResNet | PreActResNet
     if over == "wide":
         net = cifar_wide((depth, widening), num_classes=num_classes)
-    elif over not in ("resnet", "preact"):
-        raise ValueError(f"over is {over!r}, allowed are 'resnet', 'preact' and 'wide'")
-    elif post and not bottleneck:
+    elif post and not bottlenecks:
         net = cifar_resnet(depth, num_classes=num_classes)
     else:
-        option, order = "B" if bottleneck else "A", "original" if post else "full"
-        net = cifar_preact(depth, num_classes=num_classes, bottlenecks=bottleneck, order=order, shortcut=option)
+        option, order = "B" if bottlenecks else "A", "original" if post else "full"
+        net = cifar_preact(depth, num_classes=num_classes, bottlenecks=bottlenecks, order=order, shortcut=option)
     if levels == 1:
         return net
-    factor = widening if over == "wide" else 4 if bottleneck else 1
+    factor = widening if over == "wide" else 4 if bottlenecks else 1
     return RoR(net, levels, [factor * width for width in (16, 32, 64)], shortcuts("C", norm=post))

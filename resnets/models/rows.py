@@ -5,21 +5,22 @@ A name that is not in the table may still be of a `FAMILIES` pattern, such as an
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
 
 from resnets.models.cifar import cifar_resnet
 from resnets.models.highway import cifar_highway
-from resnets.models.layers import Layer, convolutions, depth
+from resnets.models.layers import Layer, depth
 from resnets.models.preact import ORDERS, cifar_manipulated, cifar_preact, imagenet_preact
 from resnets.models.resnet import basic_resnet, bottleneck_resnet
 from resnets.models.resnext import cifar_resnext, imagenet_resnext
 from resnets.models.rir import cifar_rir
 from resnets.models.ror import cifar_ror
 from resnets.models.vgg import vgg
-from resnets.models.wide import cifar_wide, imagenet_wide
+from resnets.models.wide import cifar_wide, depth_in_table_2, imagenet_wide
+from resnets.models.wide import depth as wide_depth
 
 PAPER = "Deep Residual Learning for Image Recognition, arXiv:1512.03385"
 IDENTITY = "Identity Mappings in Deep Residual Networks, arXiv:1603.05027"
@@ -111,7 +112,7 @@ def _cifar(builder: Callable[..., nn.Module], size: Any, source: str, **argument
 
 
 def _wide(depth: int, width: int, source: str = f"{WIDE}, Table 5", **arguments: Any) -> Row:
-    return Row(cifar_wide, (depth, width), arguments, 32, 10, source, convolutions)
+    return Row(cifar_wide, (depth, width), arguments, 32, 10, source, wide_depth)
 
 
 def _cifar_rows() -> dict[str, Row]:
@@ -167,8 +168,8 @@ def _wide_rows() -> dict[str, Row]:
     rows = {f"cifar_wrn_{d}_{k}": _wide(d, k) for d, k in sizes}
     kinds = {"131": (40, 6), "31": (40, 6), "13": (40, 6), "311": (40, 6), "33": (28, 4), "313": (22, 3)}
     for digits, (d, n) in kinds.items():
-        kernels = tuple(map(int, digits))
-        rows[f"cifar_wrn_{d}_2_b{digits}"] = _wide(d, 2, f"{WIDE}, Table 2", kernels=kernels, n=n)
+        kind = {"kernels": tuple(map(int, digits)), "n": n}
+        rows[f"cifar_wrn_{d}_2_b{digits}"] = replace(_wide(d, 2, f"{WIDE}, Table 2", **kind), counted=depth_in_table_2)
     for convs in (1, 3, 4):
         rows[f"cifar_wrn_40_2_l{convs}"] = _wide(40, 2, f"{WIDE}, Table 3", kernels=(3,) * convs)
     return rows
@@ -180,7 +181,7 @@ def _next(cardinality: int, base_width: int, source: str) -> Row:
 
 def _ror_rows() -> dict[str, Row]:
     def entry(size: int, **arguments: Any) -> Row:
-        counted = convolutions if arguments.get("over") == "wide" else depth
+        counted = wide_depth if arguments.get("over") == "wide" else depth
         return Row(cifar_ror, size, {"levels": 3, **arguments}, 32, 10, f"{ROR}, section 4", counted)
 
     return {
@@ -224,9 +225,7 @@ FAMILIES: dict[str, Callable[..., Row | None]] = {
     r"cifar_resnet([1-9]\d{0,3})": lambda d: _six(d, shortcut="A"),
     r"cifar_plain([1-9]\d{0,3})": lambda d: _six(d, shortcut=None),
     r"cifar_preact_resnet([1-9]\d{0,3})": _preact,
-    r"cifar_wrn_([1-9]\d{0,3})_([1-9]\d?)": lambda d, k: (
-        _wide(int(d), int(k)) if int(d) % 6 == 4 and int(d) > 4 else None
-    ),
+    r"cifar_wrn_([1-9]\d{0,3})_([1-9]\d?)": _wide_of,
     r"cifar_resnext29_([1-9]\d?)x([1-9]\d{0,2})d": lambda c, w: _next(int(c), int(w), f"{NEXT}, section 5.3"),
 }
 """Patterns of names that are not in the table, and what makes the row of their numbers (None: there is no such net)."""

@@ -43,7 +43,7 @@ class StochasticDepth(nn.Module):
         return y * (kept.to(y.dtype) / self.survival)
 
     def extra_repr(self) -> str:
-        return f"survival={self.survival:.4g}, per={self.per!r}"
+        return f"h(x) + b F(x); P(b = 1) = {self.survival:.3g} for each {'image' if self.per == 'sample' else 'batch'}"
 
 
 def survival_rates(units: int, drop_path: float, drop_decay: str = "linear") -> list[float]:
