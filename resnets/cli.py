@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
@@ -127,9 +128,15 @@ def models(arguments: argparse.Namespace) -> None:
 
 def describe(arguments: argparse.Namespace) -> None:
     from resnets.models.describe import describe_record, describe_text
+    from resnets.paper.published import PUBLISHED, sentence
 
     name, with_layers = arguments.name, arguments.layers
     record, text = describe_record(name, with_layers), describe_text(name, with_layers)
+    found = PUBLISHED.get(name)
+    record["paper"] = found and asdict(found)
+    if found:
+        facts, stages = text.split("\n\n", 1)
+        text = f"{facts}\nin the paper: {sentence(found)}\n\n{stages}"
     if arguments.draw:
         from resnets.report.drawing import draw
 

@@ -41,7 +41,8 @@ def line(net: str = "resnet20", seed: int = 0, error: float = 8.5, **changes: An
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout with a README of one block and no results, in which the test runs."""
+    """A checkout with a README of one block, one figure and no results, in which the test runs."""
+    monkeypatch.setattr(images, "FIGURES", {CIFAR10: images.FIGURES[CIFAR10]})
     (tmp_path / "docs" / "images").mkdir(parents=True)
     (tmp_path / "results").mkdir()
     (tmp_path / "README.md").write_text("<!-- generated: cifar10 -->\n<!-- end -->\n")

@@ -1,43 +1,37 @@
 """The blocks of documents: functions from the folder of results to Markdown, by name in `BLOCKS`."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from statistics import mean, stdev
-from typing import Any
+from statistics import mean
 
 from resnets.classification.recipes import RECIPES, departures, is_papers, recipe
-from resnets.models.describe import models_record
 from resnets.models.rows import PAPER
+from resnets.paper.family import FAMILY, sourced
 from resnets.paper.images import CIFAR10, cifar10_runs
 from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines
+from resnets.paper.markdown import conditions, each, listed, missing, spread, table
 from resnets.paper.published import BANDS, test_error
 from resnets.training.progress import duration
 
 
 def models(results: Path) -> str:
-    """The catalogue."""
+    """The paper's own networks."""
     rows = [
-        (
-            f"`{m['name']}`",
-            f"{m['layers']:,}",
-            f"{m['params']:,}",
-            f"{m['multiply_adds']:,}",
-            m["source"].removeprefix(f"{PAPER}, "),
-        )
-        for m in models_record()["models"]
+        (f"`{spec.name}`", *(f"{count:,}" for count in (spec.layers, spec.params, spec.multiply_adds)), place)
+        for spec, place in sourced(PAPER)
     ]
-    table = _table(("name", "layers", "parameters", "multiply-adds", "source"), "lrrrl", rows)
-    return f"{table}\n\nTables, figures and sections are those of {PAPER}."
+    counts = table(("name", "layers", "parameters", "multiply-adds", "source"), "lrrrl", rows)
+    return f"{counts}\n\nTables, figures and sections are those of {PAPER}."
 
 
 def degradation(results: Path) -> str:
     """The newest line of `degradation.jsonl`: table and verdict."""
     lines = read_lines(results / "degradation.jsonl")
     if not lines:
-        return _missing("resnets reproduce degradation --results results/degradation.jsonl")
+        return missing("resnets reproduce degradation --results results/degradation.jsonl")
     record = lines[-1]
     rows = [
-        (row["net"], *(_spread(row[f"{kind}_error"]) for kind in ("train", "test")), _each(row["train_error"]))
+        (row["net"], *(spread(row[f"{kind}_error"]) for kind in ("train", "test")), each(row["train_error"]))
         for row in record["table"]
     ]
     head = ("net", "training error, %", "test error, %", "training error of each seed, %")
@@ -51,26 +45,26 @@ def degradation(results: Path) -> str:
         f"Deeper residual nets do not: {_answer(record['residual_does_not'])}. "
         f"**The paper's degradation {'shows' if record['degradation'] else 'does not show'}.**"
     )
-    where = f"Seeds {_seeds(record['seeds'])}; {duration(record['seconds'])} of training in all. {_where([record])}"
-    return "\n\n".join((_table(head, "lrrl", rows), verdict, f"A surrogate: {record['surrogate']}. {where}"))
+    where = f"Seeds {listed(record['seeds'])}; {duration(record['seconds'])} of training in all. {conditions([record])}"
+    return "\n\n".join((table(head, "lrrl", rows), verdict, f"A surrogate: {record['surrogate']}. {where}"))
 
 
 def cifar10(results: Path) -> str:
     """The paper's own runs: the figure where there is one, and a sentence for each network."""
     nets = papers_own(results)
     if not nets:
-        return _missing("resnets train cifar10-resnet20 --results results/cifar10.jsonl")
+        return missing("resnets train cifar10-resnet20 --results results/cifar10.jsonl")
     drawn = dict.fromkeys(Net(run["family"], run["depth"]).title for run in cifar10_runs(results))
     figure = [f"![Error curves on CIFAR-10, the paper's recipe: {', '.join(drawn)}]({CIFAR10})"] if drawn else []
     sentences = "\n".join(_beside_the_paper(net, lines) for net, lines in nets.items())
-    return "\n\n".join([*figure, sentences, _where(line for lines in nets.values() for line in lines)])
+    return "\n\n".join([*figure, sentences, conditions(line for lines in nets.values() for line in lines)])
 
 
 def runs(results: Path) -> str:
     """A table for each recipe of `cifar10.jsonl`, a row for each way it was run."""
     lines = read_lines(results / "cifar10.jsonl")
     if not lines:
-        return _missing("resnets train cifar10-resnet20 --results results/cifar10.jsonl")
+        return missing("resnets train cifar10-resnet20 --results results/cifar10.jsonl")
     return "\n\n".join(_recipe(name, group) for name, group in grouped(lines, lambda line: line["recipe"]))
 
 
@@ -78,7 +72,7 @@ def speed(results: Path) -> str:
     """The newest lines of `bench/training.jsonl`, one for each thing that was measured."""
     lines = read_lines(results / "bench" / "training.jsonl")
     if not lines:
-        return _missing("python benchmarks/training_speed.py --results results/bench/training.jsonl")
+        return missing("python benchmarks/training_speed.py --results results/bench/training.jsonl")
     newest = {(line["what"], line["device"], line["precision"], line["compiled"]): line for line in lines}
     rows = [
         (
@@ -90,14 +84,14 @@ def speed(results: Path) -> str:
         for (what, _, precision, compiled), line in newest.items()
     ]
     head = ("what", "plain float32 loop, images/s", "this package, images/s", "ratio")
-    return f"{_table(head, 'lrrr', rows)}\n\nBoth sides in one run, in turn. {_where(newest.values())}"
+    return f"{table(head, 'lrrr', rows)}\n\nBoth sides in one run, in turn. {conditions(newest.values())}"
 
 
 def precision(results: Path) -> str:
     """The newest line of `bench/precision.jsonl`: the same run in float32 and in bfloat16."""
     lines = read_lines(results / "bench" / "precision.jsonl")
     if not lines:
-        return _missing("python benchmarks/precision_curve.py --results results/bench/precision.jsonl")
+        return missing("python benchmarks/precision_curve.py --results results/bench/precision.jsonl")
     line = lines[-1]
     rows = [
         (f"training, to iteration {100 * number:,}", f"{fp32:.2f}", f"{bf16:.2f}", f"{bf16 - fp32:+.2f}")
@@ -108,15 +102,15 @@ def precision(results: Path) -> str:
     fp32, bf16 = line["test_error"]["fp32"], line["test_error"]["bf16"]
     rows.append(("test, at the end", f"{fp32:.2f}", f"{bf16:.2f}", f"{bf16 - fp32:+.2f}"))
     head = ("error, %", "float32", "bfloat16", "difference")
-    where = _where([{**line, "precision": "fp32 and bf16"}])
-    return f"{line['what']}:\n\n{_table(head, 'lrrr', rows)}\n\n{where}"
+    where = conditions([{**line, "precision": "fp32 and bf16"}])
+    return f"{line['what']}:\n\n{table(head, 'lrrr', rows)}\n\n{where}"
 
 
 def weights(results: Path) -> str:
     """The newest line of each network in `weights.jsonl`: what the package ships, and what rounding cost."""
     newest = {line["model"]: line for line in read_lines(results / "weights.jsonl")}
     if not newest:
-        return _missing("python -m resnets.paper.shipping runs/cifar10-resnet20-seed0")
+        return missing("python -m resnets.paper.shipping runs/cifar10-resnet20-seed0")
     rows = [
         (
             f"`{model}`",
@@ -129,7 +123,7 @@ def weights(results: Path) -> str:
     ]
     head = ("network", "size", "test error, full precision", "test error, rounded to float16", "recipe", "seed")
     use = f"By name: `resnets predict {next(iter(newest))} picture.png`."
-    return f"{_table(head, 'lrrrlr', rows)}\n\n{use}\n\n{_where(newest.values())}"
+    return f"{table(head, 'lrrrlr', rows)}\n\n{use}\n\n{conditions(newest.values())}"
 
 
 BLOCKS: dict[str, Callable[[Path], str]] = {
@@ -140,6 +134,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "weights": weights,
     "speed": speed,
     "precision": precision,
+    **FAMILY,
 }
 
 
@@ -155,26 +150,24 @@ def _recipe(name: str, lines: list[Record]) -> str:
         rows.append(
             (
                 changed,
-                _seeds([line["seed"] for line in group]),
-                _spread(errors),
-                _each(errors),
+                listed([line["seed"] for line in group]),
+                spread(errors),
+                each(errors),
                 f"{published[0]:.2f}" if published and published[0] is not None else "",
-                _spread([line["train_error"] for line in group]),
+                spread([line["train_error"] for line in group]),
                 duration(mean(line["seconds"] for line in group)),
                 f"{device}, {precision}",
             )
         )
     head = ("schedule", "seeds", "test error, %", "each", "paper", "training error, %", "time a run", "hardware")
-    return f"**{name}**\n\n{_table(head, 'llrlrrrl', rows)}\n\n{_where(lines)}"
+    return f"**{name}**\n\n{table(head, 'llrlrrrl', rows)}\n\n{conditions(lines)}"
 
 
 def _beside_the_paper(net: Net, lines: list[Record]) -> str:
     """A network's test error over its seeds, the paper's, and whether every seed lies in the band expected."""
     errors = [line["test_error"] for line in lines]
     published, band = test_error(net.model, "cifar10"), BANDS.get(net.model)
-    parts = [
-        f"test error {_spread(errors)} % (seed{'s' * (len(lines) > 1)} {_seeds([line['seed'] for line in lines])})"
-    ]
+    parts = [f"test error {spread(errors)} % (seed{'s' * (len(lines) > 1)} {listed([line['seed'] for line in lines])})"]
     parts.append(f"the paper's is {published:g} %" if published is not None else "the paper gives none")
     if band:
         inside = all(band[0] <= error <= band[1] for error in errors)
@@ -201,43 +194,9 @@ def _without_paper(phrase: str) -> str:
 # Words
 
 
-def _missing(command: str) -> str:
-    return f"Not measured yet: `{command}`."
-
-
-def _spread(values: Sequence[float]) -> str:
-    """ "8.12 ± 0.10": mean and sample standard deviation; the value alone where there is one."""
-    return f"{mean(values):.2f} ± {stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
-
-
-def _each(values: Iterable[float]) -> str:
-    return ", ".join(f"{value:.2f}" for value in values)
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds))
-
-
 def _counted(wrong: int, images: int) -> str:
     return f"{100 * wrong / images:.2f} % ({wrong:,} of {images:,})"
 
 
 def _answer(shown: bool) -> str:
     return "yes" if shown else "no"
-
-
-def _where(lines: Iterable[Record]) -> str:
-    """Hardware, precision and versions of all `lines`, each said once."""
-    said = dict.fromkeys(_here(line, line.get("environment", line)) for line in lines)
-    return " ".join(said)
-
-
-def _here(line: Record, environment: Record) -> str:
-    versions = f"torch {environment['torch']}, Python {environment['python']}, resnets {environment['resnets']}"
-    return f"On {line['device']}, {line['precision']}; {versions} at commit {environment['commit'] or 'unknown'}."
-
-
-def _table(head: Sequence[str], alignment: str, rows: Iterable[Sequence[Any]]) -> str:
-    marks = {"l": "---", "r": "---:"}
-    lines = [head, [marks[side] for side in alignment], *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

@@ -1,4 +1,4 @@
-"""Figures of documents, drawn from results by the command of `documents`, never by hand.
+"""Figures of documents, drawn from results and from networks by the command of `documents`, never by hand.
 
 The bytes of a PNG differ between versions of matplotlib. So each carries a digest of the data drawn in it, and of
 nothing else: where that is the digest of today's data, the figure is up to date.
@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from resnets.paper.lines import Record, papers_own
 from resnets.paper.published import test_error
+from resnets.paper.units import UNITS, draw_units, image, unit_records
 from resnets.report.figures import Curve, degradation, save_png
 
 CIFAR10 = "docs/images/cifar10.png"
@@ -53,7 +54,10 @@ def draw_cifar10(runs: list[Record]) -> Figure:
     return degradation(nets["plain"], nets["resnet"])
 
 
-FIGURES: dict[str, DocumentFigure] = {CIFAR10: DocumentFigure(cifar10_runs, draw_cifar10)}
+FIGURES: dict[str, DocumentFigure] = {
+    CIFAR10: DocumentFigure(cifar10_runs, draw_cifar10),
+    **{image(figure): DocumentFigure(partial(unit_records, figure), draw_units) for figure in UNITS},
+}
 """By path in the checkout."""
 
 

@@ -5,6 +5,7 @@ A figure's data are what its units compute, so it is drawn anew when the code of
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -126,12 +127,15 @@ def image(figure: str) -> str:
     return f"docs/images/units/{figure}.png"
 
 
+@cache
+def panels(figure: str) -> list[Panel]:
+    """The units of a figure, traced."""
+    return [Panel(shown.title, unit_graph(shown.make(), folded=shown.folded)) for shown in UNITS[figure]]
+
+
 def unit_records(figure: str, results: Path) -> list[Record]:
     """What is drawn in a figure: for each unit {"title", "nodes"}. Nothing of it was measured."""
-    return [
-        {"title": shown.title, "nodes": [asdict(node) for node in unit_graph(shown.make(), folded=shown.folded)]}
-        for shown in UNITS[figure]
-    ]
+    return [{"title": panel.title, "nodes": [asdict(node) for node in panel.nodes]} for panel in panels(figure)]
 
 
 def draw_units(records: list[Record]) -> Figure:
