@@ -111,7 +111,7 @@ def _cifar(builder: Callable[..., nn.Module], size: Any, source: str, **argument
     return Row(builder, size, arguments, input_size=32, num_classes=10, source=source)
 
 
-def _wide(depth: int, width: int, source: str = f"{WIDE}, Table 5", **arguments: Any) -> Row:
+def _wide(depth: int, width: int, source: str, **arguments: Any) -> Row:
     return Row(cifar_wide, (depth, width), arguments, 32, 10, source, wide_depth)
 
 
@@ -165,7 +165,8 @@ def _dropped(depth: int) -> Row:
 
 def _wide_rows() -> dict[str, Row]:
     sizes = ((16, 8), (16, 10), (22, 8), (22, 10), (28, 10), (28, 12), (40, 1), (40, 2), (40, 4), (40, 8))
-    rows = {f"cifar_wrn_{d}_{k}": _wide(d, k) for d, k in sizes}
+    again = {size: f"{WIDE}, Tables 4 and 5" for size in ((16, 8), (28, 10), (40, 4))}
+    rows = {f"cifar_wrn_{d}_{k}": _wide(d, k, again.get((d, k), f"{WIDE}, Table 4")) for d, k in sizes}
     kinds = {"131": (40, 6), "31": (40, 6), "13": (40, 6), "311": (40, 6), "33": (28, 4), "313": (22, 3)}
     for digits, (d, n) in kinds.items():
         kind = {"kernels": tuple(map(int, digits)), "n": n}
