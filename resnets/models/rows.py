@@ -165,8 +165,8 @@ def _dropped(depth: int) -> Row:
 
 def _wide_rows() -> dict[str, Row]:
     sizes = ((16, 8), (16, 10), (22, 8), (22, 10), (28, 10), (28, 12), (40, 1), (40, 2), (40, 4), (40, 8))
-    again = {size: f"{WIDE}, Tables 4 and 5" for size in ((16, 8), (28, 10), (40, 4))}
-    rows = {f"cifar_wrn_{d}_{k}": _wide(d, k, again.get((d, k), f"{WIDE}, Table 4")) for d, k in sizes}
+    tables = dict.fromkeys(sizes, "Table 4") | dict.fromkeys(((16, 8), (28, 10), (40, 4)), "Tables 4 and 5")
+    rows = {f"cifar_wrn_{d}_{k}": _wide(d, k, f"{WIDE}, {table}") for (d, k), table in tables.items()}
     kinds = {"131": (40, 6), "31": (40, 6), "13": (40, 6), "311": (40, 6), "33": (28, 4), "313": (22, 3)}
     for digits, (d, n) in kinds.items():
         kind = {"kernels": tuple(map(int, digits)), "n": n}
