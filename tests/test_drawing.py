@@ -3,13 +3,15 @@
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from functools import cache
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, PathPatch
+from matplotlib.patches import Circle, FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Curve
 from PIL import Image
 
@@ -17,11 +19,24 @@ from resnets.models.catalog import build, model_spec, row, skeleton
 from resnets.models.outline import outline
 from resnets.report.drawing import draw, drawing
 
+RELATIVES = (
+    "vgg16",
+    "cifar_highway19",
+    "preact_resnet18",
+    "cifar_rir18_wide",
+    "cifar_wrn_16_8",
+    "cifar_ror3_110",
+    "cifar_ror3_wrn_40_2",
+    "resnext50_32x4d",
+)
+"""A network of each of the other papers; one of RoR's begins a stage and ends one in every column."""
+
 
 @cache
 def figure(name: str) -> Figure:
     size = row(name).input_size
-    return drawing(name, outline(skeleton(name), size), model_spec(name).params, size)
+    spec = model_spec(name)
+    return drawing(name, outline(skeleton(name), size), spec.layers, spec.params, size)
 
 
 def texts(name: str) -> Counter[str]:
@@ -97,7 +112,9 @@ def test_sizes_stand_at_the_stages() -> None:
     assert found["50 layers · 25,557,032 parameters\n3,857,973,248 multiply-adds"] == 1
 
 
-@pytest.mark.parametrize("name", ["resnet18", "plain34", "resnet34", "resnet50", "resnet152", "cifar_resnet110"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "plain34", "resnet34", "resnet50", "resnet152", "cifar_resnet110", *RELATIVES]
+)
 def test_nothing_lies_over_another_box_or_off_the_page(name: str) -> None:
     page = figure(name)
     width, height = page.get_size_inches()
@@ -117,7 +134,7 @@ def test_nothing_lies_over_another_box_or_off_the_page(name: str) -> None:
         assert extent.y1 < frame.y1, text
 
 
-@pytest.mark.parametrize("name", ["resnet18_a", "resnet152"])
+@pytest.mark.parametrize("name", ["resnet18_a", "resnet152", *RELATIVES])
 def test_words_are_inside_their_box_or_outside_all(name: str) -> None:
     page = figure(name)
     renderer = FigureCanvasAgg(page).get_renderer()
@@ -131,6 +148,62 @@ def test_words_are_inside_their_box_or_outside_all(name: str) -> None:
             ), text
         else:
             assert not any(e.overlaps(inner) for e in extents), text
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The other papers
+
+
+def test_ror_has_shortcuts_around_groups_and_around_all() -> None:
+    assert all(texts("cifar_ror3_110")[mark] == 1 for mark in ("1×1, 16", "1×1, 32, /2", "1×1, 64, /2", "1×1, 64, /4"))
+    circles = sum(isinstance(patch, Circle) for patch in figure("cifar_ror3_110").axes[0].patches)
+    assert circles == 54 + 3 + 1
+    assert arrows("cifar_ror3_110") == (52, 2), "those around units"
+    words = " ".join(texts("cifar_ror3_110"))
+    assert "dimensions change: projection" in words
+    assert "the last unit: y = h(x) + F(x)" in words
+
+
+@pytest.mark.parametrize("name", ["cifar_ror3_110", "cifar_ror3_wrn_40_2"])
+def test_long_lines_do_not_cross(name: str) -> None:
+    """The main path between columns and the shortcuts around more, of several columns."""
+    lines = [
+        np.asarray(patch.get_path().vertices)
+        for patch in figure(name).axes[0].patches
+        if isinstance(patch, PathPatch) and Curve.CURVE3 in codes(patch)
+    ]
+    assert len(lines) >= 4 + 2
+    for one, other in combinations(lines, 2):
+        for a, b in pairwise(one):
+            for c, d in pairwise(other):
+                assert not crosses(a, b, c, d)
+
+
+def crosses(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> bool:
+    """Whether two straight lines cross, or run over each other, elsewhere than at their ends."""
+
+    def side(p: np.ndarray, q: np.ndarray, r: np.ndarray) -> float:
+        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+    return bool(side(a, b, c) * side(a, b, d) < -1e-9 and side(c, d, a) * side(c, d, b) < -1e-9)
+
+
+def test_gates_groups_and_streams_are_said() -> None:
+    assert texts("cifar_highway19")["gate"] == 4 + 5 + 5 + 1
+    assert texts("cifar_highway19")["max pool, /2"] == 2
+    assert "g = sigmoid(W x + b)" in " ".join(texts("cifar_highway19"))
+    assert texts("cifar_resnet110_exclusive_gating")["zero pad, gate"] == 2
+    assert texts("resnext50_32x4d")["3×3 conv, 128, C=32"] == 3
+    assert texts("resnext50_32x4d")["3×3 conv, 1024, C=32, /2"] == 1
+    assert texts("cifar_rir18_wide")["one stream"] == 6
+    assert arrows("cifar_rir18_wide") == (6 + 14, 2 + 2), "around units, and around each layer"
+    assert texts("vgg16")["fc 4096"] == 2
+    assert texts("cifar_wrn_16_8")["16 layers · 10,961,370 parameters\n1,548,145,664 multiply-adds"] == 1
+
+
+def test_a_stage_of_several_layers_has_a_colour() -> None:
+    panels = [p for p in figure("vgg16").axes[0].patches if isinstance(p, FancyBboxPatch) and p.get_zorder() == 0]
+    assert len({patch.get_facecolor() for patch in panels}) == len(panels) == 6
 
 
 def test_long_networks_are_wrapped() -> None:

@@ -31,6 +31,8 @@ class Block:
     """The convolution that says how the paths are joined, where one does."""
     changes_shape: bool
     """Whether the output has another size or number of channels than the input."""
+    inner: bool = False
+    """Whether each of its layers has a shortcut of its own as well (ResNet in ResNet)."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,9 @@ def _block(name: str, path: tuple[Layer, ...], rows: list[Layer], unit: Unit | N
         kind = "zeros" if any(isinstance(module, ZeroPad) for module in shortcut.modules()) else "identity"
     strides = max(row.stride for row in path)
     changes = strides > 1 or path[0].in_channels != path[-1].out_channels
-    return Block(name, path, kind, unit and _formula(unit), projection, gate, changes)
+    inside = () if unit is None else unit.modules()
+    inner = any(isinstance(part, Unit) and part is not unit and part.downsample is not None for part in inside)
+    return Block(name, path, kind, unit and _formula(unit), projection, gate, changes, inner)
 
 
 def _formula(unit: Unit) -> str:
