@@ -74,7 +74,7 @@ _320 = "one crop of 320 pixels"
 _IDENTITY = {
     "cifar_preact_resnet110": Published("1.7M", 6.37),
     "cifar_preact_resnet164": Published("1.7M", 5.46, 24.33),
-    "cifar_preact_resnet1001": Published("10.2M", 4.92, 22.71, note="4.89 ± 0.14 and 22.68 ± 0.22"),
+    "cifar_preact_resnet1001": Published("10.2M", 4.92, 22.71, note="means 4.89 ± 0.14 and 22.68 ± 0.22"),
     "cifar_resnet164": Published(c10=5.93, c100=25.16),
     "cifar_resnet1001": Published(c10=7.61, c100=27.82),
     "cifar_resnet110_bn_after_addition": Published(c10=8.17),
