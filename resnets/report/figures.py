@@ -4,9 +4,12 @@ from resnets.report.curves import Curve, error_curves, learning_rate
 from resnets.report.degradation import degradation
 from resnets.report.grids import confusion, mistakes
 from resnets.report.style import save_png, to_png_base64, to_svg
+from resnets.report.unit_drawing import Panel, units_figure
+from resnets.report.unit_graph import unit_graph
 
 __all__ = [
     "Curve",
+    "Panel",
     "confusion",
     "degradation",
     "error_curves",
@@ -15,4 +18,6 @@ __all__ = [
     "save_png",
     "to_png_base64",
     "to_svg",
+    "unit_graph",
+    "units_figure",
 ]
