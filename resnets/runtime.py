@@ -73,6 +73,7 @@ def set_precision(precision: str) -> None:
     fp32 = "tf32" if precision == "tf32" else "ieee"
     torch.backends.cuda.matmul.fp32_precision = fp32
     torch.backends.cudnn.conv.fp32_precision = fp32  # type: ignore[attr-defined]
+    torch.backends.cudnn.rnn.fp32_precision = fp32  # type: ignore[attr-defined] - else torch.export is confused
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
 

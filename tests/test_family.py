@@ -394,34 +394,6 @@ def test_training_repeats_itself_with_the_seed(kind: str) -> None:
     assert torch.equal(first, gradient(2)) == (kind not in DRAWING)
 
 
-QUICK = (
-    *("option A, mean", "stochastic depth", "order bn_after_addition", "order full, bottlenecks", "exclusive_gating"),
-    *("wide, dropout", "resnext, grouped", "rir, resnet_init", "ror", "highway"),
-)
-"""One of each kind of unit."""
-GRAPHS = pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in SMALL]
-)
-
-
-@GRAPHS
-def test_export(kind: str) -> None:
-    model, x = settled(made(kind)), images(kind).double()
-    exported = torch.export.export(model, (x,)).module()
-    with torch.no_grad():
-        assert torch.equal(exported(x), model(x))
-
-
-@GRAPHS
-def test_compile(kind: str) -> None:
-    """The graph is captured whole; it is run as it is (`eager`), as building kernels takes a minute a network."""
-    torch.compiler.reset()
-    model, x = settled(made(kind)), images(kind).double()
-    compiled = torch.compile(model, backend="eager", fullgraph=True, dynamic=False)
-    with torch.no_grad(), unchecked():
-        assert torch.equal(compiled(x), model(x))
-
-
 # ------------------------------------------------------------------------------------------------------------
 # Weights
 
