@@ -1,4 +1,4 @@
-"""A folder of small pictures, a sub-folder for each class."""
+"""A folder of pictures, a sub-folder for each class: as they lie there, or made small and kept in memory."""
 
 import hashlib
 import os
@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 
 from resnets.data.images import ImageSet
+from resnets.data.photographs import Photographs
 from resnets.data.pictures import read_picture
 from resnets.files import Log, say
 
@@ -23,28 +24,49 @@ _SUFFIXES = (
 def folder(path: Path, size: int, split: Literal["train", "test"], log: Log = say) -> ImageSet:
     """The pictures of `split` under `path`, uint8 (N, 3, size, size).
 
+    Which those are, `photographs` says; each is `read_picture(file, size, size)`. ValueError, of one line, where it raises one or a picture cannot be read.
+    """
+    if size < 1:
+        raise ValueError(f"size of the pictures is {size}, allowed are whole numbers from 1")
+    found, files = _find(Path(path), split, log)
+    return ImageSet(found.name, _read(files, size), found.labels, found.classes)
+
+
+def photographs(path: Path, split: Literal["train", "test"], log: Log = say) -> Photographs:
+    """The pictures of `split` under `path`, still encoded.
+
     `path` holds a sub-folder for each class, or folders `train` and `test` (or `val`) which hold those; a
     class may be missing from the test. Without a folder for the test, a fifth of each class is the test
     split: rounded down but at least one, and one picture at least stays in training. Which ones follows from
     a hash of their names alone, so every call and every machine agrees.
 
-    Each picture is `read_picture(file, size, size)`. Classes and files come in the order of their names' code
-    points, whatever the file system or the language set. Folders within a class are read too, but not those
-    that are links. What is hidden is passed over; files whose names do not end like a picture's are counted
-    in a message to `log`. ValueError, of one line, where there are fewer than two classes, a class folder has
-    no picture, or a picture cannot be read.
+    Classes and files come in the order of their names' code points, whatever the file system or the language
+    set. Folders within a class are read too, but not those that are links. What is hidden is passed over; files
+    whose names do not end like a picture's are counted in a message to `log`. ValueError, of one line, where
+    there are fewer than two classes or a class folder has no picture.
     """
+    return _find(Path(path), split, log)[0]
+
+
+def _find(path: Path, split: str, log: Log) -> tuple[Photographs, list[Path]]:
+    """The set, and the files of its pictures."""
     if split not in ("train", "test"):
         raise ValueError(f"split is {split!r}, allowed are 'train' and 'test'")
-    if size < 1:
-        raise ValueError(f"size of the pictures is {size}, allowed are whole numbers from 1")
     try:
-        classes, pictures = _select(Path(path), split, log)
+        classes, pictures = _select(path, split, log)
     except OSError as error:
         raise ValueError(f"{error.filename or path}: cannot be read ({error.strerror})") from None
     labels = torch.tensor([label for label, files in enumerate(pictures) for _ in files], dtype=torch.int64)
-    images = _read([file for files in pictures for file in files], size)
-    return ImageSet(str(path), images, labels, tuple(classes))
+    files = [file for together in pictures for file in together]
+    names = tuple(_normal(file.relative_to(path).as_posix()) for file in files)
+    return Photographs(str(path), names, labels, tuple(classes), lambda index: _bytes(files[index])), files
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
 
 
 def _select(path: Path, split: str, log: Log) -> tuple[list[str], list[list[Path]]]:
