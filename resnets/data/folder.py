@@ -24,7 +24,8 @@ _SUFFIXES = (
 def folder(path: Path, size: int, split: Literal["train", "test"], log: Log = say) -> ImageSet:
     """The pictures of `split` under `path`, uint8 (N, 3, size, size).
 
-    Which those are, `photographs` says; each is `read_picture(file, size, size)`. ValueError, of one line, where it raises one or a picture cannot be read.
+    Which those are, `photographs` says; each is `read_picture(file, size, size)`. ValueError, of one line, where
+    `photographs` raises one or a picture cannot be read.
     """
     if size < 1:
         raise ValueError(f"size of the pictures is {size}, allowed are whole numbers from 1")
