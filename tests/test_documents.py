@@ -171,13 +171,21 @@ def test_wrong_blocks_are_refused(text: str, says: str, tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("resnets.paper.images.FIGURES", {})
+    monkeypatch.setattr("resnets.paper.documents.counts_json", lambda: "{}\n")
+    counts = tmp_path / "resnets" / "models" / "counts.json"
+    counts.parent.mkdir(parents=True)
+    counts.write_text('{"old": [1, 2, 3]}\n')
     readme = tmp_path / "README.md"
     readme.write_text("<!-- generated: speed -->\n<!-- end -->\n")
     assert main(["--check"]) == 1
-    assert "README.md: not up to date" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "README.md: not up to date" in said
+    assert "counts.json: not up to date" in said
+    assert "old" in counts.read_text()
     assert "Not measured" not in readme.read_text()
     assert main([]) == 0
     assert "Not measured" in readme.read_text()
+    assert counts.read_text() == "{}\n"
     assert main(["--check"]) == 0
     _write(tmp_path / "results" / "bench" / "training.jsonl", [])
     (tmp_path / "results" / "bench" / "training.jsonl").write_text("{broken\n")

@@ -11,7 +11,7 @@ from family import TWINS, count, net, table
 from torch import nn
 
 from resnets.models.blocks import Basic, ZeroPad, no_shortcut
-from resnets.models.catalog import arguments, build, list_models, model_spec, row, skeleton
+from resnets.models.catalog import arguments, build, counted, list_models, model_spec, row, skeleton
 from resnets.models.layers import depth, layers, shapes_only
 
 
@@ -109,6 +109,12 @@ def test_depth_is_in_the_name(name: str) -> None:
     digits = re.search(r"\d+", name.replace("ror3", "ror").replace("cifar_wrn", "wrn"))
     assert digits is not None
     assert row(name).counted(table(name)) == int(digits[0])
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_the_file_of_counts_is_up_to_date(name: str) -> None:
+    spec = model_spec(name)
+    assert (spec.layers, spec.params, spec.multiply_adds) == counted(name), "python -m resnets.paper.documents"
 
 
 def test_model_spec_is_what_the_network_is() -> None:

@@ -1,13 +1,15 @@
 """Networks by name: which there are, what they are, and how one is built.
 
-Counts are computed from the network, never typed.
+Counts are computed from the networks, never typed: those of the table once, by command, into counts.json.
 """
 
 import inspect
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from importlib.resources import files
 from types import NoneType
 from typing import Any, get_args, get_origin
 
@@ -116,9 +118,27 @@ def blueprint(name: str) -> tuple[nn.Module, list[Layer]]:
 
 @cache
 def model_spec(name: str) -> ModelSpec:
-    """What `name` is: layers, parameters and multiply-adds counted without memory, on the meta device."""
+    """What `name` is, by what `counted` says of it."""
     entry = row(name)
+    return ModelSpec(name, *(_recorded().get(name) or counted(name)), entry.source, entry.input_size)
+
+
+def counted(name: str) -> tuple[int, int, int]:
+    """Layers, parameters and multiply-adds of `name`, counted without memory, on the meta device."""
     model, rows = blueprint(name)
-    params = sum(p.numel() for p in model.parameters())
-    work = sum(r.multiply_adds for r in rows)
-    return ModelSpec(name, entry.counted(rows), params, work, entry.source, entry.input_size)
+    return row(name).counted(rows), sum(p.numel() for p in model.parameters()), sum(r.multiply_adds for r in rows)
+
+
+@cache
+def _recorded() -> dict[str, list[int]]:
+    """What `counted` says of the networks of the table: to count them all anew takes half a minute."""
+    return json.loads((files("resnets.models") / COUNTS).read_text(encoding="utf-8"))
+
+
+COUNTS = "counts.json"
+
+
+def counts_json() -> str:
+    """What belongs into counts.json."""
+    lines = (f"{json.dumps(name)}: {json.dumps(counted(name))}" for name in list_models())
+    return "{\n" + ",\n".join(lines) + "\n}\n"

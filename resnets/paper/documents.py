@@ -1,6 +1,7 @@
 """Figures in documents, filled in by a command from results and computed facts, never by hand.
 
-    python -m resnets.paper.documents             fills README.md and docs/*.md, draws docs/images, in the checkout
+    python -m resnets.paper.documents             in the checkout: fills README.md and docs/*.md, draws docs/images,
+                                                  counts the networks for the catalogue
     python -m resnets.paper.documents --check     exit status 1 where one of them is not up to date
 
 What stands between `<!-- generated: NAME -->` and `<!-- end -->` is replaced; the names are those of `BLOCKS`. The
@@ -15,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from resnets.files import say, write_atomic
+from resnets.models.catalog import COUNTS, counts_json
 from resnets.paper.blocks import BLOCKS
 from resnets.paper.images import stale_figures
 
@@ -55,6 +57,12 @@ def stale(paths: Iterable[Path], results: Path) -> dict[Path, str]:
     return found
 
 
+def stale_counts(root: Path) -> dict[Path, str]:
+    """The catalogue's file of counts and what it should be, where it is not."""
+    path, after = root / "resnets" / "models" / COUNTS, counts_json()
+    return {} if path.exists() and path.read_text(encoding="utf-8") == after else {path: after}
+
+
 def main(words: list[str]) -> int:
     """The command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m resnets.paper.documents", description="fills generated blocks")
@@ -63,7 +71,8 @@ def main(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     root, results = Path(), Path("results")
     try:
-        found = stale(arguments.files or documents(root), results)
+        found = {} if arguments.files else stale_counts(root)
+        found |= stale(arguments.files or documents(root), results)
         mending = {path: partial(write_atomic, path, text) for path, text in found.items()}
         mending |= {} if arguments.files else stale_figures(root, results)
         for path, mend in mending.items():
