@@ -80,3 +80,19 @@ def test_a_form_that_is_grouped_already_stays() -> None:
 def test_depths_that_are_not_allowed(depth: int) -> None:
     with pytest.raises(ValueError, match=rf"^depth is {depth}, allowed are 9n\+2$"):
         cifar_resnext(depth)
+
+
+def test_a_narrower_net_is_the_same_net_scaled() -> None:
+    """Every convolution but the first has a quarter of the filters; the paths of each unit are as many."""
+    full, quarter = (cifar_resnext(11, cardinality=4, base_width=32, width=width) for width in (64, 16))
+    pairs = list(zip(full.modules(), quarter.modules(), strict=True))
+    convs = [(a, b) for a, b in pairs if isinstance(a, nn.Conv2d) and isinstance(b, nn.Conv2d)]
+    assert len(convs) == 1 + 3 * 4, "the stem; three convolutions and a projection a unit"
+    assert all((a.out_channels, a.groups) == (4 * b.out_channels, b.groups) for a, b in convs)
+    assert quarter(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("width", [0, -64, 1])
+def test_widths_that_leave_a_path_without_whole_filters(width: int) -> None:
+    with pytest.raises(ValueError, match=rf"^width is {width}, allowed are those of which base_width / 64 = 32/64"):
+        cifar_resnext(11, base_width=32, width=width)

@@ -127,14 +127,21 @@ def cifar_resnext(
     num_classes: int = 10,
     cardinality: int = 8,
     base_width: int = 64,
+    width: int = 64,
     form: str = "grouped",
     shortcut: str | None = "B",
     zeros: str = "end",
     stride_in: str = "3x3",
 ) -> CifarResNet:
-    """The network of `depth` = 9n+2 layers, 29 in the paper: 64 filters, then stages with 256, 512, 1024 outputs."""
+    """The network of `depth` = 9n+2 layers, 29 in the paper: 64 filters, then stages with 256, 512, 1024 outputs.
+
+    Another `width` than 64 scales all of these, and the paths with them: no net of the paper's, but one that a small
+    machine can train.
+    """
     if depth < 11 or (depth - 2) % 9:
         raise ValueError(f"depth is {depth}, allowed are 9n+2")
+    if width < 1 or width * base_width % 64:
+        raise ValueError(f"width is {width}, allowed are those of which base_width / 64 = {base_width}/64 is whole")
     block = aggregated(cardinality, base_width, form, stride_in)
     path = shortcuts(shortcut, zeros)
-    return CifarResNet(block, 4, (depth - 2) // 9, path, num_classes, widths=(64, 128, 256))
+    return CifarResNet(block, 4, (depth - 2) // 9, path, num_classes, widths=(width, 2 * width, 4 * width))
