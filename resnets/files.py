@@ -17,6 +17,19 @@ def say(message: str, end: str = "\n") -> None:
         print(message, end=end, file=sys.stderr, flush=True)
 
 
+def caches() -> Path:
+    """The folder for what can be had again: `resnets` in the user's cache folder."""
+    if sys.platform == "darwin":
+        found = Path("~/Library/Caches").expanduser()
+    elif sys.platform == "win32":
+        found = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local").expanduser()
+    else:
+        found = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        # The XDG specification has relative paths ignored.
+        found = found if found.is_absolute() else Path("~/.cache").expanduser()
+    return found / "resnets"
+
+
 def write_atomic(path: Path | str, content: bytes | str) -> None:
     """Write `content` (a str as UTF-8) so that `path` holds either all of it or what it held before.
 

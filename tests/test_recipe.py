@@ -73,7 +73,7 @@ def test_the_papers_recipe_departs_in_nothing() -> None:
 def test_where_a_run_and_how_fast_is_no_departure() -> None:
     changed = override(
         recipe("cifar10-resnet20"),
-        ["seed=3", "log_every=7", "evaluate_every=9", "checkpoint_every=11", "channels_last=false", "compile=true"],
+        ["seed=3", "log_every=7", "evaluate_every=9", "checkpoint_every=11", "channels_last=false", "fused=true"],
     )
     assert departures(changed, "fp32") == []
 
@@ -104,7 +104,7 @@ def test_every_other_choice_is_a_departure_and_named() -> None:
     for name, value in changes.items():
         assert [phrase.partition(":")[0] for phrase in departures(replace(paper, **{name: value}), "fp32")] == [name]
     bookkeeping = {"name", "seed", "log_every", "evaluate_every", "checkpoint_every", "channels_last"}
-    bookkeeping |= {"compile", "capture"}
+    bookkeeping |= {"compile", "fused", "capture"}
     elsewhere = {"model", "changes", "data", "precision", "validation_images"}
     assert set(changes) | bookkeeping | elsewhere == {field.name for field in fields(ClassificationRecipe)}
     assert departures(replace(paper, lr=0.2), "fp32") == ["lr: 0.2 (paper: 0.1)"]

@@ -173,6 +173,7 @@ BOOKKEEPING = (
     "checkpoint_every",
     "channels_last",
     "compile",
+    "fused",
     "capture",
 )
 """Fields that change where, how fast or on what a run takes place, not what the paper's recipe is."""

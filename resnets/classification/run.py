@@ -26,7 +26,7 @@ from resnets.classification.task import Classification, Data, load_data
 from resnets.evaluation.metrics import Counts, count
 from resnets.files import alone, say, sweep, write_atomic
 from resnets.models.weights import Weights, write_weights
-from resnets.runtime import environment, resolve_device, resolve_precision, set_precision
+from resnets.runtime import environment, keep_memory, resolve_device, resolve_precision, set_precision
 from resnets.training.journal import last_row
 from resnets.training.loop import Outcome, train
 from resnets.training.recipe import from_dict, override
@@ -115,6 +115,8 @@ def carry_out(run: Run) -> Outcome:
     device = torch.device(run.record["device"])
     precision = resolve_precision(run.record["precision"], device)
     set_precision(precision)
+    if device.type == "cpu":
+        keep_memory()
     data = load_data(run.recipe, device)
     run.folder.mkdir(parents=True, exist_ok=True)
     with alone(run.folder):

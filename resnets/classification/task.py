@@ -23,6 +23,8 @@ from resnets.evaluation.protocols import single_view
 from resnets.files import say
 from resnets.models.catalog import row
 from resnets.models.factory import create_model
+from resnets.models.fused_norm import fused
+from resnets.native import Unavailable
 from resnets.preprocessing import Preprocessing
 from resnets.runtime import autocast
 
@@ -109,10 +111,26 @@ class Classification:
 
     @cached_property
     def network(self) -> Callable[[Tensor], Tensor]:
-        """The model as training calls it: compiled where the recipe asks for it and this machine can."""
-        if not self.recipe.compile:
-            return self.model
-        return _compiled(self.model)
+        """The model as training calls it: on the fast path that the recipe asks for, where this machine has it."""
+        if self.recipe.fused:
+            return _fused(self.model)
+        return _compiled(self.model) if self.recipe.compile else self.model
+
+
+def _fused(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """`model` with BN, addition and ReLU as one operation; where there is no kernel, a line says so."""
+    try:
+        with fused():
+            pass
+    except Unavailable as reason:
+        say(f"fused operations are not to be had here, going on without them: {reason}")
+        return model
+
+    def call(images: Tensor) -> Tensor:
+        with fused():
+            return model(images)
+
+    return call
 
 
 def _compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -2,7 +2,6 @@
 
 import os
 import stat
-import sys
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +9,7 @@ from resnets.data import cifar
 from resnets.data.digits import digits
 from resnets.data.folder import folder
 from resnets.data.images import ImageSet
-from resnets.files import Log, say
+from resnets.files import Log, caches, say
 
 _SIDE = 32
 _ALLOWED = (
@@ -23,15 +22,7 @@ def data_home() -> Path:
     """Where data sets live: `$RESNETS_DATA`, by default `resnets` in the user's cache folder."""
     if chosen := os.environ.get("RESNETS_DATA"):
         return Path(chosen).expanduser()
-    if sys.platform == "darwin":
-        caches = Path("~/Library/Caches").expanduser()
-    elif sys.platform == "win32":
-        caches = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local").expanduser()
-    else:
-        caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        # The XDG specification has relative paths ignored.
-        caches = caches if caches.is_absolute() else Path("~/.cache").expanduser()
-    return caches / "resnets"
+    return caches()
 
 
 def open_data(name_or_path: str | Path, split: Literal["train", "test"], size: int = _SIDE, log: Log = say) -> ImageSet:

@@ -54,6 +54,9 @@ class Recipe:
     channels_last: bool = True
     compile: bool = False
     """Through torch.compile, where it works; where it does not, a line says so and the run goes on without."""
+    fused: bool = False
+    """BN, addition and ReLU as one operation (`models.fused_norm`), on a CPU with a C++ compiler; elsewhere as with
+    `compile`."""
     capture: bool = False
     """The whole iteration as one CUDA graph; refused where there is no CUDA."""
 
@@ -88,6 +91,8 @@ class Recipe:
             found.append(f"momentum is {self.momentum}, allowed is 0 to under 1")
         if self.nesterov and self.momentum == 0:
             found.append("nesterov is True, allowed only with a momentum above 0")
+        if self.compile and self.fused:
+            found.append("fused is True, allowed without compile only, which fuses in its own way")
         if list(self.milestones) != sorted({m for m in self.milestones if m > 0}):
             found.append(f"milestones is {self.milestones}, allowed are rising iterations from 1")
         return found

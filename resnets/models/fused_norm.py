@@ -1,0 +1,206 @@
+"""BN in training, with the addition and the ReLU behind it, as one operation: a fast path for every network here.
+
+    with fused():
+        logits = model(images)
+
+A network calls batch_norm, +, relu, one after the other, and each reads and writes a whole batch of maps. Within
+`fused()` the first of them only notes what is asked for; an addition joins the note, and ReLU, or whatever else needs
+the values, has all of it done at once by batch_norm.cpp. The network stays as it is written, and so do its gradients
+and its running averages, but for rounding: values are rounded once where the plain path rounds after each operation.
+
+What the kernel cannot do (evaluation, another device, maps that are not channels-last) goes the plain way.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import CDLL, c_float, c_int, c_int64, c_void_p
+from functools import cache
+from math import lcm
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map
+
+from resnets.native import library
+
+GROUP = 64
+"""How many values batch_norm.cpp works on at once: a map has to be whole groups of whole pixels."""
+
+
+@contextmanager
+def fused() -> Iterator[None]:
+    """Within it BN, addition and ReLU are one operation where that can be. Raises `native.Unavailable`."""
+    _kernels()
+    with _Fusing():
+        yield
+
+
+# ------------------------------------------------------------------------------------------------------------
+# The operation
+
+
+@cache
+def _kernels() -> CDLL:
+    kernels = library("resnets.models", "batch_norm.cpp")
+    place, size, moments = c_void_p, [c_int64, c_int64, c_int, c_int], [c_void_p, c_void_p]
+    kernels.batch_norm_forward.argtypes = [c_int, *[place] * 3, *size, place, place, c_float, *moments]
+    kernels.batch_norm_backward.argtypes = [c_int, *[place] * 5, *size, place, c_float, *moments, *moments]
+    return kernels
+
+
+class _BatchNorm(torch.autograd.Function):
+    """relu(BN(x) + added) by the moments of the batch; returns those too: mean and variance, C values each."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, added: Tensor | None, eps: float, relu: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        y = torch.empty_like(x)
+        mean, variance = torch.empty(2, x.shape[1])
+        maps, values = _places(x, added, y), _places(weight, bias)
+        _kernels().batch_norm_forward(_kind(x), *maps, *_size(x), relu, *values, eps, *_places(mean, variance))
+        ctx.save_for_backward(y, x, weight, mean, variance)
+        ctx.eps, ctx.relu, ctx.adds = eps, relu, added is not None
+        ctx.mark_non_differentiable(mean, variance)
+        return y, mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        y, x, weight, mean, variance = ctx.saved_tensors
+        dy = gradients[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
+        dx = torch.empty_like(x)
+        dadded = torch.empty_like(x) if ctx.adds and ctx.relu else None
+        dweight, dbias = torch.empty(2, x.shape[1])
+        maps, values = _places(dy, y, x, dx, dadded), _places(mean, variance, dweight, dbias)
+        _kernels().batch_norm_backward(_kind(x), *maps, *_size(x), ctx.relu, *_places(weight), ctx.eps, *values)
+        return dx, dweight, dbias, dy if ctx.adds and not ctx.relu else dadded, None, None
+
+
+def _kind(x: Tensor) -> bool:
+    return x.dtype == torch.bfloat16
+
+
+def _size(x: Tensor) -> tuple[int, int, int]:
+    """Rows, channels, and how many threads may work."""
+    return x.numel() // x.shape[1], x.shape[1], torch.get_num_threads()
+
+
+def _places(*tensors: Tensor | None) -> list[int | None]:
+    return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
+
+
+# ------------------------------------------------------------------------------------------------------------
+# What a network calls, noted and done later
+
+_RELU = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
+_ADD = {torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__radd__, Tensor.__iadd__}
+
+
+class _Fusing(TorchFunctionMode):
+    """Notes batch normalisations that the kernel can do."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is F.batch_norm and (asked := _Asked.of(*args, **(kwargs or {}))):
+            return _Noted.make(asked, None)
+        return func(*args, **(kwargs or {}))
+
+
+class _Asked:
+    """One call of batch_norm in training. Its running averages move once, however often its values are needed."""
+
+    def __init__(
+        self, x: Tensor, averages: tuple[Tensor | None, ...], affine: tuple[Tensor, Tensor], momentum: float, eps: float
+    ) -> None:
+        self.x, self.averages, self.affine, self.momentum, self.eps = x, averages, affine, momentum, eps
+
+    @classmethod
+    def of(
+        cls,
+        input: Tensor,
+        running_mean: Tensor | None,
+        running_var: Tensor | None,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        training: bool = False,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+    ) -> "_Asked | None":
+        """The call, None where the kernel cannot do it; the arguments are those of `F.batch_norm`."""
+        if not training or weight is None or bias is None or weight.dtype != torch.float32 or not _fits(input):
+            return None
+        return cls(input, (running_mean, running_var), (weight, bias), momentum, eps)
+
+    def values(self, added: Tensor | None, relu: bool) -> Tensor:
+        y, mean, variance = _BatchNorm.apply(self.x, *self.affine, added, self.eps, relu)
+        rows = self.x.numel() // self.x.shape[1]
+        with torch.no_grad():
+            for average, moment in zip(self.averages, (mean, variance * (rows / (rows - 1))), strict=True):
+                if average is not None:
+                    average.lerp_(moment, self.momentum)
+        self.averages = (None, None)
+        return y
+
+
+def _fits(x: Tensor) -> bool:
+    """Whether the kernel can work on the maps `x`."""
+    return (
+        x.dim() == 4
+        and x.device.type == "cpu"
+        and x.dtype in (torch.bfloat16, torch.float32)
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and x.numel() % lcm(GROUP, x.shape[1]) == 0
+        and 0 < x.shape[1] < x.numel()
+    )
+
+
+class _Noted(Tensor):
+    """A tensor that has a shape and no values yet: BN(x), or BN(x) + added."""
+
+    asked: _Asked
+    added: Tensor | None
+
+    @staticmethod
+    def make(asked: _Asked, added: Tensor | None) -> "_Noted":
+        x = asked.x
+        noted = Tensor._make_wrapper_subclass(_Noted, x.size(), strides=x.stride(), dtype=x.dtype, device=x.device)
+        noted.asked, noted.added = asked, added
+        return noted
+
+    def plus(self, other: Any) -> "_Noted | None":
+        """The sum with a map like this one; None where the kernel cannot add it."""
+        x = self.asked.x
+        alike = isinstance(other, Tensor) and other.shape == x.shape and other.dtype == x.dtype
+        return _Noted.make(self.asked, other) if alike and self.added is None and _fits(other) else None
+
+    def values(self, relu: bool = False) -> Tensor:
+        return self.asked.values(self.added, relu)
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") == "__get__":  # its shape, its kind
+            return super().__torch_function__(func, types, args, kwargs)
+        if func in _RELU and isinstance(args[0], _Noted):
+            return args[0].values(relu=True)
+        if func in _ADD and not kwargs:
+            noted, other = args if isinstance(args[0], _Noted) else args[::-1]
+            other = _valued(other)
+            summed = noted.plus(other)
+            return noted.values() + other if summed is None else summed
+        return func(*tree_map(_valued, args), **tree_map(_valued, kwargs or {}))
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        raise AssertionError(f"{func} wants values that are only noted")
+
+
+def _valued(x: Any) -> Any:
+    return x.values() if isinstance(x, _Noted) else x

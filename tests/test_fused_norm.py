@@ -1,0 +1,321 @@
+"""BN, addition and ReLU as one operation, against PyTorch's own, in float64 where rounding matters."""
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from family import DRAWING, SMALL, images
+from torch import Tensor, nn
+
+from resnets import native
+from resnets.classification import task
+from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.run import carry_out, new_run
+from resnets.models import fused_norm
+from resnets.models.fused_norm import fused
+from resnets.native import Unavailable
+from resnets.training.recipe import override
+
+
+@pytest.fixture(autouse=True)
+def _kernel(request: pytest.FixtureRequest) -> None:
+    """Most tests need the kernel, and it a compiler."""
+    if "without" not in request.node.name:
+        try:
+            fused_norm._kernels()
+        except Unavailable as reason:
+            pytest.skip(str(reason))
+
+
+def maps(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(shape).to(dtype).contiguous(memory_format=torch.channels_last)
+
+
+def norm(channels: int) -> nn.BatchNorm2d:
+    layer = nn.BatchNorm2d(channels)
+    nn.init.uniform_(layer.weight, 0.5, 2)
+    nn.init.normal_(layer.bias)
+    return layer
+
+
+def worst(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference, beside the largest value."""
+    return float((ours.double() - theirs).abs().max() / theirs.abs().max())
+
+
+CALLS = {
+    "norm": lambda bn, x, r: bn(x),
+    "relu": lambda bn, x, r: F.relu(bn(x), inplace=True),
+    "add": lambda bn, x, r: bn(x) + r,
+    "add, relu": lambda bn, x, r: (bn(x) + r).relu(),
+    "added to, relu": lambda bn, x, r: torch.relu(r + bn(x)),
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("channels", [3, 16, 48, 64, 96])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def test_values_gradients_and_running_averages(dtype: torch.dtype, channels: int, call: Callable[..., Tensor]) -> None:
+    torch.manual_seed(0)
+    x, r = 3 + 2 * maps(8, channels, 8, 8, dtype=dtype), maps(8, channels, 8, 8, dtype=dtype)
+    ours = [norm(channels), x.clone().requires_grad_(), r.clone().requires_grad_()]
+    theirs = [copy.deepcopy(ours[0]).double(), x.double().requires_grad_(), r.double().requires_grad_()]
+    expected = call(*theirs)
+    with fused():
+        y = call(*ours) * 1
+    slope = torch.randn_like(expected).to(dtype)
+    y.backward(slope)
+    expected.backward(slope.double())
+    rounding = 1e-5 if dtype == torch.float32 else 2**-8
+    assert worst(y.detach(), expected.detach()) < rounding
+    for mine, reference in zip([*ours[0].parameters(), *ours[1:]], [*theirs[0].parameters(), *theirs[1:]], strict=True):
+        if reference.grad is None:
+            assert mine.grad is None
+        else:
+            assert worst(mine.grad, reference.grad) < (1e-5 if mine.grad.dtype == torch.float32 else 2**-8)
+    for mine, reference in zip(ours[0].buffers(), theirs[0].buffers(), strict=True):
+        assert worst(mine, reference.double()) < 1e-5
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_bfloat16_is_float32_rounded_to_the_nearest(relu: bool) -> None:
+    torch.manual_seed(0)
+    bn, x, r = norm(16), maps(4, 16, 8, 8, dtype=torch.bfloat16), maps(4, 16, 8, 8, dtype=torch.bfloat16)
+    with fused():
+        half, full = (F.relu(bn(a) + b) if relu else (bn(a) + b) * 1 for a, b in ((x, r), (x.float(), r.float())))
+    assert half.dtype == torch.bfloat16
+    assert torch.equal(half, full.bfloat16())
+
+
+def test_large_means_do_not_eat_the_digits() -> None:
+    torch.manual_seed(0)
+    bn, x = norm(16), 1000 + maps(8, 16, 8, 8)
+    with fused():
+        y = F.relu(bn(x))
+    assert worst(y.detach(), F.relu(copy.deepcopy(bn).double()(x.double())).detach()) < 1e-4
+
+
+def test_no_result_depends_on_the_number_of_threads() -> None:
+    torch.manual_seed(0)
+    bn, x = norm(16), maps(64, 16, 32, 32)
+    outcomes = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            layer, leaf = copy.deepcopy(bn), x.clone().requires_grad_()
+            with fused():
+                y = F.relu(layer(leaf))
+            y.square().sum().backward()
+            outcomes.append([y, leaf.grad, layer.weight.grad, layer.running_var])
+    finally:
+        torch.set_num_threads(1)
+    assert all(torch.equal(a, b) for a, b in zip(*outcomes, strict=True))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_not_a_number_stays_so(bad: float) -> None:
+    x = maps(4, 16, 8, 8)
+    x[0, 3, 2, 1] = bad
+    with fused():
+        y = F.relu(norm(16)(x))
+    assert y[:, 3].isnan().all()
+    assert y[:, :3].isfinite().all()
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Networks
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SMALL if kind not in DRAWING])
+def test_networks_learn_the_same(kind: str) -> None:
+    """Logits, gradients and running averages are as near to those in float64 as PyTorch's are.
+
+    An input of a ReLU that is nearly zero may fall on either side, in PyTorch's arithmetic as in ours, and moves the
+    gradients: one of three draws without such an input is enough.
+    """
+    assert any(_as_near_to_the_truth(kind, seed) for seed in range(3))
+
+
+def _as_near_to_the_truth(kind: str, seed: int) -> bool:
+    torch.manual_seed(seed)
+    plain, x = SMALL[kind]().train().to(memory_format=torch.channels_last), images(kind, count=4)
+    x, slope = x.contiguous(memory_format=torch.channels_last), torch.randn(4, 5)
+    outcomes = [
+        _learnt(copy.deepcopy(plain).double(), x.double(), slope.double()),
+        _learnt(copy.deepcopy(plain), x, slope),
+    ]
+    with fused():
+        outcomes.append(_learnt(plain, x, slope))
+    return all(
+        (ours - reference).norm() <= 4 * (theirs - reference).norm() + 1e-6 * reference.norm()
+        for reference, theirs, ours in zip(*outcomes, strict=True)
+    )
+
+
+def _learnt(model: nn.Module, x: Tensor, slope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, gradients and running averages, in float64."""
+    logits = model(x)
+    logits.backward(slope)
+    gradients = [parameter.grad for parameter in model.parameters()]
+    parts = ([logits.detach()], gradients, [torch.zeros(1), *model.buffers()])
+    return tuple(torch.cat([tensor.double().flatten() for tensor in part]) for part in parts)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("kind", ["option A", "order full", "imagenet, bottleneck"])
+def test_every_normalisation_of_a_network_takes_the_fast_path(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = SMALL[kind]().train().to(memory_format=torch.channels_last), images(kind)
+    seen: list[bool] = []
+    operation = fused_norm._BatchNorm.apply
+
+    def counted(*arguments: Any) -> Any:
+        seen.append(arguments[-1])
+        return operation(*arguments)
+
+    monkeypatch.setattr(fused_norm._BatchNorm, "apply", counted)
+    with fused():
+        model(x.contiguous(memory_format=torch.channels_last))
+    norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    projections = sum(".downsample.1" in f".{name}" for name, module in model.named_modules())
+    assert len(seen) == norms
+    assert sum(seen) == norms - projections, "all but those of shortcuts end in a ReLU"
+
+
+def test_stochastic_depth_draws_as_without() -> None:
+    torch.manual_seed(0)
+    plain = SMALL["stochastic depth"]().train().to(memory_format=torch.channels_last)
+    quick, x = copy.deepcopy(plain), maps(4, 3, 32, 32)
+    for seed in range(4):
+        torch.manual_seed(seed)
+        expected = plain(x)
+        torch.manual_seed(seed)
+        with fused():
+            assert torch.allclose(quick(x), expected, atol=1e-5)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What is asked in other ways
+
+
+def test_evaluation_takes_the_plain_path() -> None:
+    bn, x = norm(16).eval(), maps(2, 16, 8, 8)
+    with fused():
+        assert torch.equal(bn(x), F.batch_norm(x, bn.running_mean, bn.running_var, bn.weight, bn.bias))
+
+
+@pytest.mark.parametrize(
+    "x",
+    [torch.randn(2, 16, 8, 8), maps(2, 16, 8, 8).double(), maps(1, 16, 3, 1), torch.randn(8, 16)],
+    ids=["channels first", "float64", "not whole groups", "no maps"],
+)
+def test_what_the_kernel_cannot_do_takes_the_plain_path(x: Tensor) -> None:
+    layer = nn.BatchNorm2d(16) if x.dim() == 4 else nn.BatchNorm1d(16)
+    layer = layer.to(x.dtype)
+    expected = F.relu(copy.deepcopy(layer)(x))
+    with fused():
+        assert torch.equal(F.relu(layer(x)), expected)
+
+
+def test_running_averages_move_once_however_often_the_values_are_used() -> None:
+    torch.manual_seed(0)
+    bn, x = norm(16), maps(4, 16, 8, 8)
+    twin = copy.deepcopy(bn)
+    with fused():
+        y = bn(x)
+        total = F.relu(y) + y * 2 + y.mean()
+    z = twin(x)
+    assert torch.allclose(total, F.relu(z) + z * 2 + z.mean(), atol=1e-5)
+    assert all(
+        torch.allclose(ours, theirs, atol=1e-6) for ours, theirs in zip(bn.buffers(), twin.buffers(), strict=True)
+    )
+
+
+def _both(call: Callable[[nn.Module, Tensor], Tensor]) -> Iterator[Tensor]:
+    torch.manual_seed(0)
+    bn, x = norm(16), maps(4, 16, 8, 8)
+    yield call(copy.deepcopy(bn), x)
+    with fused():
+        yield call(bn, x)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda bn, x: bn(x) + bn(x + 1),
+        lambda bn, x: bn(x) + 1,
+        lambda bn, x: 2 + bn(x),
+        lambda bn, x: bn(x) + x.mean((2, 3), keepdim=True),
+        lambda bn, x: torch.add(bn(x), x, alpha=2),
+        lambda bn, x: (bn(x) + x + x).relu(),
+        lambda bn, x: bn(x) + x.contiguous(),
+        lambda bn, x: torch.cat([bn(x), bn(x)], 1)[:, :, 1:],
+        lambda bn, x: F.avg_pool2d(bn(x), 2),
+        lambda bn, x: (bn(x) > 0).float(),
+    ],
+)
+def test_whatever_needs_the_values_gets_them(call: Callable[[nn.Module, Tensor], Tensor]) -> None:
+    expected, y = _both(call)
+    assert torch.allclose(y * 1, expected, atol=1e-5)
+
+
+def test_what_is_noted_has_a_shape_and_gives_its_values_when_the_fast_path_is_left() -> None:
+    bn, x = norm(16), maps(4, 16, 8, 8)
+    expected = copy.deepcopy(bn)(x)
+    with fused():
+        y = bn(x)
+    assert (y.shape, y.dtype, y.device, y.dim()) == (expected.shape, expected.dtype, expected.device, 4)
+    assert torch.allclose(y * 1, expected, atol=1e-5)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# In a run, and where there is no compiler
+
+
+def test_a_run_on_the_fast_path(tiny: ClassificationRecipe, tmp_path: Path) -> None:
+    losses = []
+    for choice in ("true", "false"):
+        run = new_run(override(tiny, [f"fused={choice}", "iterations=3", "batch_size=64"]), tmp_path / choice)
+        carry_out(run)
+        state = torch.load(tmp_path / choice / "checkpoints" / "step-00000003.pt", weights_only=True)
+        losses.append(torch.cat([v.double().flatten() for v in state["model"].values()]))
+    assert (losses[0] - losses[1]).norm() / losses[1].norm() < 1e-3
+
+
+def test_a_run_without_a_compiler_says_so_and_goes_on(
+    tiny: ClassificationRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*names: str) -> None:
+        raise Unavailable("no compiler")
+
+    monkeypatch.setattr(fused_norm, "_kernels", refuse)
+    assert task._fused(model := SMALL["option A"]()) is model
+    assert "going on without them: no compiler" in capsys.readouterr().err
+
+
+def test_native_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(Unavailable, match=r"no C\+\+ compiler"):
+        native.library.__wrapped__("resnets.models", "batch_norm.cpp")
+
+
+def test_native_code_that_does_not_compile_without_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = tmp_path / "compiler"
+    compiler.write_text('#!/bin/sh\n[ "$1" = --version ] && exit 0\necho "line one" >&2\necho "line two" >&2\nexit 1\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.setattr(native, "caches", lambda: tmp_path / "caches")
+    with pytest.raises(Unavailable, match=r"cannot compile batch_norm\.cpp: line one$"):
+        native.library.__wrapped__("resnets.models", "batch_norm.cpp")
+    assert list((tmp_path / "caches" / "native").iterdir()) == []
+
+
+def test_a_kernel_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "caches", lambda: tmp_path)
+    native.library.__wrapped__("resnets.models", "batch_norm.cpp")
+    (first,) = (tmp_path / "native").iterdir()
+    before = first.stat().st_mtime_ns
+    native.library.__wrapped__("resnets.models", "batch_norm.cpp")
+    assert [(p, p.stat().st_mtime_ns) for p in (tmp_path / "native").iterdir()] == [(first, before)]
