@@ -251,6 +251,19 @@ def reproduce(arguments: argparse.Namespace) -> None:
         raise _Exit(1, "the verdict asked for with --check is not that of the paper")
 
 
+def bench(arguments: argparse.Namespace) -> None:
+    from resnets.bench.bench import bench, bench_text
+    from resnets.classification.record import append_result
+    from resnets.models.catalog import row
+
+    batch = arguments.batch or (128 if row(arguments.model).input_size == 32 else 16)
+    sides = arguments.sides.split(",") if arguments.sides else None
+    record = bench(arguments.kind, arguments.model, batch, sides, arguments.rounds, arguments.seconds)
+    if arguments.results:
+        append_result(Path(arguments.results), record)
+    _print(arguments, record, bench_text(record))
+
+
 def doctor(arguments: argparse.Namespace) -> None:
     from resnets.doctor import examine
 
@@ -270,6 +283,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
     "compare": compare,
     "report": report,
     "reproduce": reproduce,
+    "bench": bench,
     "doctor": doctor,
 }
 

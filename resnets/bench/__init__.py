@@ -1,0 +1,1 @@
+"""How fast things are here, beside their peers in the same run."""

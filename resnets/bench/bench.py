@@ -1,0 +1,86 @@
+"""`resnets bench`: a comparison from its sides to a table and a line of results."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from resnets.bench.inference import Inference, ways
+from resnets.bench.limits import Copy, MatrixProduct, limit, machine
+from resnets.bench.timing import Side, Times, in_turn
+from resnets.bench.training import SIDES, Training
+from resnets.models.catalog import row
+from resnets.runtime import environment, resolve_device, resolve_precision
+
+KINDS = ("training", "inference")
+
+
+def bench(
+    kind: str, model: str, batch: int, sides: list[str] | None = None, rounds: int = 5, seconds: float = 5.0
+) -> dict[str, Any]:
+    """Images a second of every side, all measured in one run, each beside the first and beside what the machine can do.
+
+    `kind` is one of `KINDS`; `sides` are all that can be had, the first of them always among them; `seconds` each in
+    each of `rounds`. ValueError for another kind, network, side or number.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"bench: {kind!r} is not measured, allowed are {', '.join(KINDS)}")
+    row(model)
+    for name, value in (("batch", batch), ("rounds", rounds)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}, allowed is 1 or more")
+    if not seconds > 0:
+        raise ValueError(f"seconds is {seconds:g}, allowed is more than 0")
+    known = list(SIDES) if kind == "training" else ways()
+    if unknown := [side for side in sides or () if side not in known]:
+        raise ValueError(f"sides: {', '.join(map(repr, unknown))}, allowed here are {', '.join(known)}")
+    chosen = [side for side in known if sides is None or side in sides or side == known[0]]
+    device = resolve_device("auto")
+    precision = resolve_precision("auto", device)
+    make = Training if kind == "training" else Inference
+    contest: dict[str, Side] = {side: make(side, model, batch, precision) for side in chosen}
+    times = in_turn({**contest, "product": MatrixProduct(precision), "copy": Copy()}, rounds, seconds)
+    here = machine(times.pop("product").median, times.pop("copy").median)
+    most = limit(model, here, precision, kind == "training")
+    return {
+        "kind": kind,
+        "model": model,
+        "batch": batch,
+        "precision": precision,
+        "sides": {name: _side(name, taken, times[known[0]], batch, most) for name, taken in times.items()},
+        "limit_images_per_second": round(most, 1),
+        "operations_per_second": here.operations,
+        "bytes_per_second": here.bytes,
+        "rounds": rounds,
+        "environment": environment(device),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def _side(name: str, taken: Times, first: Times, batch: int, most: float) -> dict[str, float]:
+    speed = batch / taken.median
+    return {
+        "images_per_second": round(speed, 1),
+        "ratio": round(taken.ratio(first), 3),
+        "share_of_limit": round(speed / most, 3),
+        "slowest": round(batch / max(taken.seconds), 1),
+        "fastest": round(batch / min(taken.seconds), 1),
+    }
+
+
+def bench_text(record: dict[str, Any]) -> str:
+    """The record as a table."""
+    first = next(iter(record["sides"]))
+    here = record["environment"]
+    lines = [
+        f"{record['kind']} of {record['model']}, batch {record['batch']}, {record['precision']}, on {here['device']}",
+        f"{'':10} {'images/s':>10} {'beside ' + first:>14} {'of the limit':>13}   slowest to fastest round",
+    ]
+    for name, side in record["sides"].items():
+        lines.append(
+            f"{name:10} {side['images_per_second']:10,.1f} {side['ratio']:14.2f} {side['share_of_limit']:12.0%}"
+            f"   {side['slowest']:,.1f} to {side['fastest']:,.1f}"
+        )
+    lines.append(
+        f"limit: {record['limit_images_per_second']:,.0f} images/s, at {record['operations_per_second'] / 1e9:,.0f} "
+        f"GFLOP/s and {record['bytes_per_second'] / 1e9:,.1f} GB/s, both measured in the same run"
+    )
+    return "\n".join(lines)

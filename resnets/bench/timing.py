@@ -1,0 +1,103 @@
+"""Several sides of a comparison, each in a process of its own, measured in turn.
+
+What one side sets (its memory, its threads, its compiler) does not reach the others, and what disturbs the machine for
+a while disturbs them all.
+"""
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+Step = Callable[[], Any]
+Side = Callable[[], Step]
+"""Makes, in the process where it will run, the step that is timed; it is sent there by pickle."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Of one side: `seconds` of a step in each round."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    def ratio(self, to: "Times") -> float:
+        """How many times faster than `to`: the median over the rounds, each comparing neighbours in time."""
+        return statistics.median(theirs / ours for ours, theirs in zip(self.seconds, to.seconds, strict=True))
+
+
+def in_turn(sides: dict[str, Side], rounds: int, seconds: float) -> dict[str, Times]:
+    """Each side for about `seconds` in each of `rounds`, after two steps that are not counted.
+
+    Raises RuntimeError with the message of a side that fails.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[str, Connection] = {}
+    processes = []
+    try:
+        for name, side in sides.items():
+            pipes[name], theirs = context.Pipe()
+            processes.append(context.Process(target=_serve, args=(side, theirs), daemon=True))
+            processes[-1].start()
+            theirs.close()
+            _asked(name, pipes[name], None)  # made and warmed up one after the other
+        steps = {name: max(1, round(seconds / _asked(name, pipe, 1))) for name, pipe in pipes.items()}
+        taken: dict[str, list[float]] = {name: [] for name in sides}
+        for _ in range(rounds):
+            for name, pipe in pipes.items():
+                taken[name].append(_asked(name, pipe, steps[name]) / steps[name])
+        return {name: Times(tuple(values)) for name, values in taken.items()}
+    finally:
+        for pipe in pipes.values():
+            pipe.close()
+        for process in processes:
+            process.join(5)
+            process.kill()
+
+
+def _asked(name: str, pipe: Connection, steps: int | None) -> float:
+    """Seconds that side `name` takes for so many steps; None: until it is ready."""
+    with suppress(BrokenPipeError):
+        pipe.send(steps)
+    try:
+        answer = pipe.recv()
+    except EOFError:
+        answer = "its process has died"
+    if isinstance(answer, str):
+        raise RuntimeError(f"{name}: {answer}")
+    return answer
+
+
+def _serve(side: Side, pipe: Connection) -> None:
+    """The process of one side: answers each number of steps with the seconds they took."""
+    try:
+        step = None
+        while True:
+            steps = pipe.recv()
+            if step is None:
+                step = side()
+                steps = 2
+            began = time.perf_counter()
+            for _ in range(steps):
+                step()
+            _finish()
+            pipe.send(time.perf_counter() - began)
+    except EOFError:  # nothing more is asked
+        return
+    except Exception as error:
+        pipe.send(" ".join(str(error).split()) or type(error).__name__)
+
+
+def _finish() -> None:
+    """Waits for an accelerator that has not done its work yet."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
