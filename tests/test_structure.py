@@ -23,7 +23,7 @@ LAYERS = (
     {"models", "data"},
     {"training", "evaluation", "report"},
     {"classification"},
-    {"paper"},
+    {"paper", "bench"},
     {"cli", "arguments", "doctor"},
 )
 """From left to right. A file imports from rooms to the left of its own, and from its own; but see `MEETS`."""
