@@ -82,6 +82,7 @@ def _training(verb: AddVerb) -> None:
     sub.add_argument("--resume", metavar="DIR", help="go on with a stopped run")
     sub.add_argument("--list", action="store_true", help="say which recipes there are")
     sub.add_argument("--out", metavar="DIR", help="default runs/RECIPE-seedN; an existing run is refused")
+    sub.add_argument("--seeds", metavar="A..B", help="several runs, side by side; the same command goes on with them")
     sub.add_argument("--precision", choices=PRECISIONS)
     _add_results(sub)
 

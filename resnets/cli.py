@@ -155,10 +155,7 @@ def data_fetch(arguments: argparse.Namespace) -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     from resnets.classification.recipes import folder, recipe, recipes_record, recipes_text
-    from resnets.classification.record import append_result, result_of
-    from resnets.classification.report import report_run
-    from resnets.classification.run import carry_out, new_run, open_run, resume
-    from resnets.paper.published import test_error
+    from resnets.classification.run import carry_out, new_run, resume
     from resnets.training.recipe import override
 
     words = [word for word in (arguments.recipe, *arguments.assignments) if word]
@@ -170,27 +167,60 @@ def train(arguments: argparse.Namespace) -> None:
         return
     if arguments.precision:
         assignments.append(f"precision={arguments.precision}")
-    if arguments.resume and arguments.out:
-        raise ValueError("--out is for a new run; with --resume the run stays where it is")
+    if arguments.resume and (arguments.out or arguments.seeds):
+        raise ValueError("--out and --seeds are for new runs; with --resume the run stays where and as it is")
     if arguments.resume:
         run = resume(Path(arguments.resume), assignments, arguments.device)
     else:
         base = folder(arguments.data) if arguments.data else recipe(names[0])
         chosen = override(base, assignments)
+        if arguments.seeds:
+            _train_seeds(arguments, chosen)
+            return
         out = Path(arguments.out or f"runs/{chosen.name}-seed{chosen.seed}")
         run = new_run(chosen, out, arguments.device)
     if not run.finished:
         with _stops(f"`resnets train --resume {run.folder}`"):
             carry_out(run)
-    page = report_run(run.folder, test_error)
-    result = result_of(open_run(run.folder))
-    if arguments.results:
-        append_result(Path(arguments.results), result)
+    _print(arguments, *_trained(run.folder, arguments.results))
+
+
+def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
+    """What a finished run has come to, as a record and in words; its page is written, and its line in `results`."""
+    from resnets.classification.record import append_result, result_of
+    from resnets.classification.report import report_run
+    from resnets.classification.run import open_run
+    from resnets.paper.published import test_error
+
+    page = report_run(folder, test_error)
+    result = result_of(open_run(folder))
+    if results:
+        append_result(Path(results), result)
     errors = f"test error {result['test_error']:.2f} %, training error {result['train_error']:.2f} %"
     if band := result["expected_test_error"]:
         inside = "inside" if band[0] <= result["test_error"] <= band[1] else "outside"
         errors += f", {inside} the expected {band[0]:g} to {band[1]:g} %"
-    _print(arguments, {"run": str(run.folder), **result}, f"{run.folder}: {errors}; {page}")
+    return {"run": str(folder), **result}, f"{folder}: {errors}; {page}"
+
+
+def _train_seeds(arguments: argparse.Namespace, chosen: Any) -> None:
+    """One recipe with several seeds; every run has the folder that it would have alone, or one within --out."""
+    from dataclasses import replace
+
+    from resnets.classification.seeds import carry_out_together, runs_of
+
+    if any(word.startswith("seed=") for word in arguments.assignments):
+        raise ValueError("seed and --seeds are given; allowed is one of them")
+    seeds = _seeds(arguments.seeds)
+    folders = [Path(arguments.out or "runs") / f"{chosen.name}-seed{seed}" for seed in seeds]
+    runs = runs_of([replace(chosen, seed=seed) for seed in seeds], folders, arguments.device)
+    with _stops("the same command"):
+        diverged = carry_out_together(runs)
+    done = [_trained(run.folder, arguments.results) for run in runs if run.folder not in diverged]
+    lines = [text for _, text in done] + [f"{folder}: diverged, {why}" for folder, why in diverged.items()]
+    _print(arguments, {"runs": [record for record, _ in done], "diverged": list(map(str, diverged))}, "\n".join(lines))
+    if diverged:
+        raise _Exit(1, f"{len(diverged)} of {len(runs)} runs diverged; their last good checkpoints are kept")
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
