@@ -1,48 +1,114 @@
 """Trained networks against a set of labelled images: one network, or several whose probabilities are averaged."""
 
+import functools
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from resnets.classification.submission import SYNSET, Submission, prepare
 from resnets.data.images import ImageSet
-from resnets.data.sources import open_data
-from resnets.evaluation.metrics import count
-from resnets.evaluation.protocols import PROTOCOLS, single_view
+from resnets.data.photographs import Photographs
+from resnets.data.sources import open_whole
+from resnets.evaluation.cache import cached
+from resnets.evaluation.metrics import count, near_ties
+from resnets.evaluation.protocols import PROTOCOLS, Protocol, single_view
+from resnets.evaluation.ranks import rank
+from resnets.evaluation.scores import Execution, Scores, digests_of, photograph_scores
+from resnets.files import Log, say
 from resnets.models.factory import load
+from resnets.models.weights import read_weights
 from resnets.preprocessing import Preprocessing
 from resnets.runtime import resolve_device, resolve_precision, set_precision
 
 
+@dataclass(frozen=True)
+class Network:
+    """A trained network, and what is known of it."""
+
+    source: str
+    model: nn.Module
+    expected: Preprocessing
+    num_classes: int
+    digest: str
+    """SHA-256 over what decides its logits: architecture, parameters and running statistics."""
+
+
 def evaluate(
-    weights: list[str], data: str, protocols: list[str], device: str = "auto", precision: str = "fp32"
+    weights: list[str],
+    data: str,
+    protocols: list[str],
+    device: str = "auto",
+    precision: str = "fp32",
+    *,
+    scales: Sequence[int] = (),
+    flips: bool = False,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    cache: Path | None = None,
+    submission: tuple[Path, Path] | None = None,
 ) -> dict[str, Any]:
     """`{"images", "weights", "results"}`, one result a protocol; errors in percent, on the test split of `data`.
 
-    Several weights make an ensemble: the mean of their softmax probabilities. Raises ValueError for weights or data
-    that cannot be read, an unknown protocol, or classes that are not those of the data; where weights do not name
-    their classes, as many as the data have are taken to be the same.
+    Args:
+        weights: several make an ensemble, the mean of their softmax probabilities.
+        protocols: of `PROTOCOLS`; sets of small images in memory have `single` only.
+        scales: shorter sides for the dense protocol, by default the paper's, in proportion to the network's crop.
+        flips: whether the dense protocol sees the mirror images too.
+        batch_size: images of the network's crop that go through it at once; by default chosen by their size.
+        threads: that decode pictures, by default as many as there are cores. No score depends on them.
+        cache: a folder in which the scores of each network are kept, and found again.
+        submission: a file to be written for the ILSVRC test server, of the one protocol asked for, and the file that
+            numbers its classes. With it pictures need no labels; their errors are None.
+
+    Raises ValueError for weights or data that cannot be read, protocols that are unknown or not for such data, and
+    classes that are not those of the data; where weights do not name their classes, as many as the data have are
+    taken to be the same.
     """
-    if unknown := [p for p in protocols if p not in PROTOCOLS]:
-        raise ValueError(f"protocol is {', '.join(map(repr, unknown))}, allowed is {', '.join(PROTOCOLS)}")
+    _check_options(protocols, scales, flips, batch_size, threads)
     where = resolve_device(device)
     taken = resolve_precision(precision, where)
     set_precision(taken)
-    models = [(source, load(source).to(where).to(memory_format=torch.channels_last)) for source in weights]
-    size = _common_size(models)
-    images = open_data(data, "test", size)
-    for source, model in models:
-        _check_classes(source, preprocessing_of(source, model).classes, images)
-    scores = torch.stack([scores_of(*named, images.to(where), taken) for named in models]).mean(0)
-    counts = count(scores, images.labels)
-    result = {"protocol": "single", **counts.to_dict(images.classes)}
+    log = say if rank() == 0 else _silent
+    execution = Execution(device=where, precision=taken, batch_size=batch_size, threads=threads, log=log)
+    networks = [read_network(source) for source in weights]
+    plans = {name: [PROTOCOLS[name](net.expected, tuple(scales), flips) for net in networks] for name in protocols}
+    images = open_whole(data, "test", log)
+    _check_data(images, networks, protocols, log)
+    file = _submission(submission, images, networks[0], protocols, log)
+    if cache:
+        cache.mkdir(parents=True, exist_ok=True)
+    score = _Scoring(images, execution, cache)
+    scores = {name: torch.zeros(len(images), networks[0].num_classes) for name in protocols}
+    for place, network in enumerate(networks):
+        for name in protocols:
+            scores[name] += score(network, plans[name][place])
+    scores = {name: rows / len(networks) for name, rows in scores.items()}
+    if file and rank() == 0:
+        file.write(scores[protocols[0]])
     return {
         "images": len(images),
         "weights": weights,
         "device": where.type,
         "precision": taken,
-        "results": [result],
+        "results": [_result(plans[name], scores[name], images) for name in protocols],
     }
+
+
+def read_network(source: str) -> Network:
+    """The network whose weights `source` names; ValueError as `read_weights`, or where they came without a record."""
+    weights = read_weights(source)
+    model = load(weights)
+    digest = hashlib.sha256(repr((weights.model, sorted(weights.changes.items()))).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().numpy().data)
+    return Network(source, model, preprocessing_of(source, model), weights.num_classes, digest.hexdigest())
 
 
 def preprocessing_of(source: str, model: nn.Module) -> Preprocessing:
@@ -62,17 +128,132 @@ def scores_of(source: str, model: nn.Module, images: ImageSet, precision: str) -
     return scores
 
 
-def _common_size(models: list[tuple[str, nn.Module]]) -> int:
-    sizes = {source: preprocessing_of(source, model).crop for source, model in models}
-    if len(set(sizes.values())) > 1:
-        listed = ", ".join(f"{source} {size}" for source, size in sizes.items())
-        raise ValueError(f"an ensemble needs networks for images of one size; given are {listed}")
-    return next(iter(sizes.values()))
+class _Scoring:
+    """What a network makes of `images`, by a protocol: kept scores where there are some."""
+
+    def __init__(self, images: ImageSet | Photographs, execution: Execution, cache: Path | None) -> None:
+        self.images, self.execution, self.cache = images, execution, cache
+
+    def __call__(self, network: Network, protocol: Protocol) -> Float[Tensor, "N C"]:
+        key = {
+            **protocol.settings,
+            "weights": network.digest,
+            "expected": hashlib.sha256(network.expected.to_json().encode()).hexdigest(),
+            "data": self.images.fingerprint,
+        }
+        shape = (len(self.images), network.num_classes)
+        compute = functools.partial(self._compute, network, protocol)
+        return cached(self.cache, key, shape, lambda: self.pictures, compute, self.execution).probabilities
+
+    def _compute(self, network: Network, protocol: Protocol) -> Scores:
+        images, execution, expected = self.images, self.execution, network.expected
+        model = network.model.to(execution.device).to(memory_format=torch.channels_last)
+        if isinstance(images, Photographs):
+            return photograph_scores(model, network.num_classes, expected, images, protocol, execution)
+        normalise, size = expected.normaliser(execution.device), execution.images_at_once(expected.crop)
+        pixels = images.images.to(execution.device)
+        return Scores(single_view(model, pixels, normalise, execution.precision, size), self.pictures)
+
+    @functools.cached_property
+    def pictures(self) -> Tensor:
+        """Digests of photographs as they are now. The fingerprint of other sets is over their pixels: zeros."""
+        if isinstance(self.images, Photographs):
+            return digests_of(self.images, self.execution)
+        return torch.zeros(len(self.images), 16, dtype=torch.uint8)
 
 
-def _check_classes(source: str, classes: tuple[str, ...], images: ImageSet) -> None:
-    if classes and classes != images.classes:
+def _result(plans: list[Protocol], scores: Tensor, images: ImageSet | Photographs) -> dict[str, Any]:
+    """The figures of one protocol; `views` says what each of the networks saw."""
+    name, views = plans[0].name, [plan.settings for plan in plans]
+    if _unlabelled(images):
+        return {"protocol": name, "top1_error": None, "top5_error": None, "views": views}
+    figures = count(scores, images.labels).to_dict(images.classes)
+    return {"protocol": name, **figures, "near_ties": near_ties(scores, images.labels), "views": views}
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What is refused
+
+
+def _check_options(
+    protocols: list[str], scales: Sequence[int], flips: bool, batch_size: int | None, threads: int | None
+) -> None:
+    if unknown := [name for name in protocols if name not in PROTOCOLS]:
+        raise ValueError(f"protocol is {', '.join(map(repr, unknown))}, allowed are {', '.join(PROTOCOLS)}")
+    if len(set(protocols)) < len(protocols):
+        raise ValueError(f"protocol is {','.join(protocols)}, allowed is each of them once")
+    if (scales or flips) and "dense" not in protocols:
+        raise ValueError("scales and flips are of the protocol dense, which is not asked for")
+    for name, number in (("batch_size", batch_size), ("threads", threads)):
+        if number is not None and number < 1:
+            raise ValueError(f"{name} is {number}, allowed is 1 or more")
+
+
+def _check_data(images: ImageSet | Photographs, networks: list[Network], protocols: list[str], log: Log) -> None:
+    """ValueError unless the networks and protocols suit the images; notes what is taken for granted."""
+    if isinstance(images, ImageSet):
+        if others := [name for name in protocols if name != "single"]:
+            raise ValueError(
+                f"protocol is {', '.join(map(repr, others))}, allowed is single: {images.name} holds images of one size, "
+                "the others need photographs"
+            )
+        for net in networks:
+            if images.images.shape[2:] != (net.expected.crop, net.expected.crop):
+                height, width = images.images.shape[2:]
+                raise ValueError(
+                    f"{net.source} is for images of {net.expected.crop}x{net.expected.crop}, those of {images.name} are "
+                    f"{width}x{height}"
+                )
+    for net in networks:
+        if isinstance(images, Photographs) and not net.expected.has_channel_mean and "dense" in protocols:
+            log(f"dense: the mean image of {net.source} fits its crop only; its average over the pixels is subtracted")
+        if _unlabelled(images):
+            first = networks[0]
+            _check_classes(net, first.expected.classes or net.expected.classes, first.num_classes, first.source, log)
+        else:
+            _check_classes(net, images.classes, len(images.classes), images.name, log)
+
+
+def _check_classes(network: Network, classes: tuple[str, ...], number: int, name: str, log: Log) -> None:
+    """ValueError unless the classes of `network` are those of what is called `name`."""
+    known = network.expected.classes
+    if network.num_classes == number and _in_order_of_synsets(classes) and not any(map(SYNSET.fullmatch, known)):
+        if known:
+            log(f"{network.source}: its classes are taken to be those of {name}, in the order of WordNet numbers")
+        return
+    if known and classes and known != classes:
         raise ValueError(
-            f"{source} knows {len(classes)} classes ({', '.join(classes[:3])} ...), "
-            f"{images.name} has {len(images.classes)} ({', '.join(images.classes[:3])} ...): they must be the same"
+            f"{network.source} knows {len(known)} classes ({', '.join(known[:3])} ...), "
+            f"{name} has {number} ({', '.join(classes[:3])} ...): they must be the same"
         )
+    if network.num_classes != number:
+        raise ValueError(f"{network.source} knows {network.num_classes} classes, {name} has {number}")
+
+
+def _in_order_of_synsets(classes: tuple[str, ...]) -> bool:
+    """Whether these are WordNet numbers in the order in which all public networks have them."""
+    return bool(classes) and all(map(SYNSET.fullmatch, classes)) and list(classes) == sorted(classes)
+
+
+def _submission(
+    wanted: tuple[Path, Path] | None, images: ImageSet | Photographs, network: Network, protocols: list[str], log: Log
+) -> Submission | None:
+    if wanted is None:
+        if _unlabelled(images):
+            raise ValueError(
+                f"{images.name}: pictures without labels; allowed with --submission FILE --synsets FILE only"
+            )
+        return None
+    if not isinstance(images, Photographs):
+        raise ValueError(f"submission: {images.name} holds images without file names")
+    if len(protocols) > 1:
+        raise ValueError(f"submission: of one protocol, {len(protocols)} are asked for")
+    return prepare(*wanted, images, network.expected.classes, network.num_classes, log)
+
+
+def _unlabelled(images: ImageSet | Photographs) -> bool:
+    return bool((images.labels < 0).any())
+
+
+def _silent(message: str) -> None:
+    """For ranks other than the first."""
