@@ -1,6 +1,7 @@
 """The verbs and their arguments, as the command line takes them. Nothing of torch is needed to parse or to help."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -105,7 +106,13 @@ def _use(verb: AddVerb) -> None:
 
 
 def _testing(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--scales", metavar="S,...", help="dense: shorter sides; default the paper's 224,256,384,480,640")
+    sub.add_argument(
+        "--scales",
+        metavar="S,...",
+        type=_sides,
+        default=(),
+        help="dense: shorter sides; default the paper's 224,256,384,480,640",
+    )
     sub.add_argument("--flips", action="store_true", help="dense: mirror images too")
     sub.add_argument("--batch-size", metavar="N", type=int, help="images that go through a network at once")
     sub.add_argument("--threads", metavar="N", type=int, help="that decode pictures; default one a core")
@@ -113,6 +120,12 @@ def _testing(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--no-cache", action="store_true", help="neither look for kept scores nor keep any")
     sub.add_argument("--submission", metavar="FILE", help="write a file for the ILSVRC test server; needs no labels")
     sub.add_argument("--synsets", metavar="FILE", help="with --submission: meta.mat of the development kit")
+
+
+def _sides(text: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"[1-9]\d{0,4}(,[1-9]\d{0,4})*", text):
+        raise argparse.ArgumentTypeError(f"{text!r}, allowed are sides in pixels such as 224,256,384")
+    return tuple(map(int, text.split(",")))
 
 
 def _study(verb: AddVerb) -> None:

@@ -100,13 +100,6 @@ def _seeds(text: str) -> range:
     return range(first, last + 1)
 
 
-def _sides(text: str | None) -> list[int]:
-    """The sides that "224,256" names."""
-    if text and not re.fullmatch(r"[1-9][0-9]{0,4}(,[1-9][0-9]{0,4})*", text):
-        raise ValueError(f"scales is {text!r}, allowed are numbers of pixels such as 224,256,384")
-    return [int(side) for side in text.split(",")] if text else []
-
-
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'file system'}: {error.strerror}"
@@ -202,6 +195,7 @@ def train(arguments: argparse.Namespace) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     from resnets.classification.evaluate import evaluate as evaluate_weights
+    from resnets.classification.evaluate import figures_text
     from resnets.data.sources import data_home
 
     if bool(arguments.submission) != bool(arguments.synsets):
@@ -214,30 +208,14 @@ def evaluate(arguments: argparse.Namespace) -> None:
         arguments.protocol.split(","),
         arguments.device,
         arguments.precision,
-        scales=_sides(arguments.scales),
+        scales=arguments.scales,
         flips=arguments.flips,
         batch_size=arguments.batch_size,
         threads=arguments.threads,
         cache=None if arguments.no_cache else Path(arguments.cache or data_home() / "scores"),
         submission=(Path(arguments.submission), Path(arguments.synsets)) if arguments.submission else None,
     )
-    _print(arguments, record, "\n".join([*map(_figures, record["results"]), *_per_class(record["results"][0])]))
-
-
-def _figures(result: dict[str, Any]) -> str:
-    """One protocol's errors in one line."""
-    if result["top1_error"] is None:
-        return f"{result['protocol']}: pictures without labels have no error"
-    close = f"; {result['near_ties']} of them so close that rounding may decide" if result["near_ties"] else ""
-    return (
-        f"{result['protocol']}: top-1 error {result['top1_error']:.2f} % ({result['top1_wrong']} of {result['images']}, "
-        f"95 % interval {result['interval'][0]:.2f} to {result['interval'][1]:.2f}), "
-        f"top-5 error {result['top5_error']:.2f} %{close}"
-    )
-
-
-def _per_class(result: dict[str, Any]) -> list[str]:
-    return [f"  {c['name']}: {c['wrong']} of {c['images']} wrong" for c in result.get("per_class", ())]
+    _print(arguments, record, figures_text(record))
 
 
 def predict(arguments: argparse.Namespace) -> None:

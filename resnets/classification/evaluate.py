@@ -2,8 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from resnets.classification.submission import SYNSET, Submission, prepare
+from resnets.classification.submission import Submission, prepare
+from resnets.classification.trained import Trained, check_classes, preprocessing_of, read_trained
 from resnets.data.images import ImageSet
 from resnets.data.photographs import Photographs
 from resnets.data.sources import open_whole
@@ -21,22 +21,7 @@ from resnets.evaluation.protocols import PROTOCOLS, Protocol, single_view
 from resnets.evaluation.ranks import rank
 from resnets.evaluation.scores import Execution, Scores, digests_of, photograph_scores
 from resnets.files import Log, say
-from resnets.models.factory import load
-from resnets.models.weights import read_weights
-from resnets.preprocessing import Preprocessing
 from resnets.runtime import resolve_device, resolve_precision, set_precision
-
-
-@dataclass(frozen=True)
-class Network:
-    """A trained network, and what is known of it."""
-
-    source: str
-    model: nn.Module
-    expected: Preprocessing
-    num_classes: int
-    digest: str
-    """SHA-256 over what decides its logits: architecture, parameters and running statistics."""
 
 
 def evaluate(
@@ -76,7 +61,7 @@ def evaluate(
     set_precision(taken)
     log = say if rank() == 0 else _silent
     execution = Execution(device=where, precision=taken, batch_size=batch_size, threads=threads, log=log)
-    networks = [read_network(source) for source in weights]
+    networks = [read_trained(source) for source in weights]
     plans = {name: [PROTOCOLS[name](net.expected, tuple(scales), flips) for net in networks] for name in protocols}
     images = open_whole(data, "test", log)
     _check_data(images, networks, protocols, log)
@@ -100,25 +85,6 @@ def evaluate(
     }
 
 
-def read_network(source: str) -> Network:
-    """The network whose weights `source` names; ValueError as `read_weights`, or where they came without a record."""
-    weights = read_weights(source)
-    model = load(weights)
-    digest = hashlib.sha256(repr((weights.model, sorted(weights.changes.items()))).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy().data)
-    return Network(source, model, preprocessing_of(source, model), weights.num_classes, digest.hexdigest())
-
-
-def preprocessing_of(source: str, model: nn.Module) -> Preprocessing:
-    """The record that `load` has put on the model; ValueError where the weights of `source` came without one."""
-    preprocessing = model.preprocessing
-    if not isinstance(preprocessing, Preprocessing):
-        raise ValueError(f"{source} does not say what its network expects of a picture (preprocessing)")
-    return preprocessing
-
-
 def scores_of(source: str, model: nn.Module, images: ImageSet, precision: str) -> Tensor:
     """Probabilities (N, classes) that the network from `source` gives; ValueError unless its classes are as many."""
     normalise = preprocessing_of(source, model).normaliser(images.images.device)
@@ -134,7 +100,7 @@ class _Scoring:
     def __init__(self, images: ImageSet | Photographs, execution: Execution, cache: Path | None) -> None:
         self.images, self.execution, self.cache = images, execution, cache
 
-    def __call__(self, network: Network, protocol: Protocol) -> Float[Tensor, "N C"]:
+    def __call__(self, network: Trained, protocol: Protocol) -> Float[Tensor, "N C"]:
         key = {
             **protocol.settings,
             "weights": network.digest,
@@ -145,7 +111,7 @@ class _Scoring:
         compute = functools.partial(self._compute, network, protocol)
         return cached(self.cache, key, shape, lambda: self.pictures, compute, self.execution).probabilities
 
-    def _compute(self, network: Network, protocol: Protocol) -> Scores:
+    def _compute(self, network: Trained, protocol: Protocol) -> Scores:
         images, execution, expected = self.images, self.execution, network.expected
         model = network.model.to(execution.device).to(memory_format=torch.channels_last)
         if isinstance(images, Photographs):
@@ -171,6 +137,24 @@ def _result(plans: list[Protocol], scores: Tensor, images: ImageSet | Photograph
     return {"protocol": name, **figures, "near_ties": near_ties(scores, images.labels), "views": views}
 
 
+def figures_text(record: dict[str, Any]) -> str:
+    """What `evaluate` found, in lines: the errors of each protocol, and of the first one those of each class."""
+    lines = []
+    for result in record["results"]:
+        if result["top1_error"] is None:
+            lines.append(f"{result['protocol']}: pictures without labels, so there are no errors")
+            continue
+        low, high = result["interval"]
+        line = f"{result['protocol']}: top-1 error {result['top1_error']:.2f} %"
+        line += f" ({result['top1_wrong']} of {result['images']}, 95 % interval {low:.2f} to {high:.2f})"
+        line += f", top-5 error {result['top5_error']:.2f} %"
+        if result["near_ties"]:
+            line += f"; {result['near_ties']} so close that rounding may decide"
+        lines.append(line)
+    classes = record["results"][0].get("per_class", ())
+    return "\n".join([*lines, *(f"  {c['name']}: {c['wrong']} of {c['images']} wrong" for c in classes)])
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # What is refused
 
@@ -189,54 +173,35 @@ def _check_options(
             raise ValueError(f"{name} is {number}, allowed is 1 or more")
 
 
-def _check_data(images: ImageSet | Photographs, networks: list[Network], protocols: list[str], log: Log) -> None:
-    """ValueError unless the networks and protocols suit the images; notes what is taken for granted."""
+def _check_data(images: ImageSet | Photographs, networks: list[Trained], protocols: list[str], log: Log) -> None:
+    """ValueError unless networks and protocols suit the images; says what is taken for granted."""
     if isinstance(images, ImageSet):
-        if others := [name for name in protocols if name != "single"]:
-            raise ValueError(
-                f"protocol is {', '.join(map(repr, others))}, allowed is single: {images.name} holds images of one size, "
-                "the others need photographs"
-            )
-        for net in networks:
-            if images.images.shape[2:] != (net.expected.crop, net.expected.crop):
-                height, width = images.images.shape[2:]
-                raise ValueError(
-                    f"{net.source} is for images of {net.expected.crop}x{net.expected.crop}, those of {images.name} are "
-                    f"{width}x{height}"
-                )
+        _check_small(images, networks, protocols)
+    first = networks[0]
     for net in networks:
-        if isinstance(images, Photographs) and not net.expected.has_channel_mean and "dense" in protocols:
-            log(f"dense: the mean image of {net.source} fits its crop only; its average over the pixels is subtracted")
-        if _unlabelled(images):
-            first = networks[0]
-            _check_classes(net, first.expected.classes or net.expected.classes, first.num_classes, first.source, log)
+        if _unlabelled(images):  # an ensemble must agree in itself
+            check_classes(net, first.expected.classes, first.num_classes, first.source, log)
         else:
-            _check_classes(net, images.classes, len(images.classes), images.name, log)
+            check_classes(net, images.classes, len(images.classes), images.name, log)
+        if "dense" in protocols and not net.expected.has_channel_mean:
+            log(f"dense: the mean image of {net.source} fits its crop only; its average over the pixels is subtracted")
 
 
-def _check_classes(network: Network, classes: tuple[str, ...], number: int, name: str, log: Log) -> None:
-    """ValueError unless the classes of `network` are those of what is called `name`."""
-    known = network.expected.classes
-    if network.num_classes == number and _in_order_of_synsets(classes) and not any(map(SYNSET.fullmatch, known)):
-        if known:
-            log(f"{network.source}: its classes are taken to be those of {name}, in the order of WordNet numbers")
-        return
-    if known and classes and known != classes:
-        raise ValueError(
-            f"{network.source} knows {len(known)} classes ({', '.join(known[:3])} ...), "
-            f"{name} has {number} ({', '.join(classes[:3])} ...): they must be the same"
-        )
-    if network.num_classes != number:
-        raise ValueError(f"{network.source} knows {network.num_classes} classes, {name} has {number}")
-
-
-def _in_order_of_synsets(classes: tuple[str, ...]) -> bool:
-    """Whether these are WordNet numbers in the order in which all public networks have them."""
-    return bool(classes) and all(map(SYNSET.fullmatch, classes)) and list(classes) == sorted(classes)
+def _check_small(images: ImageSet, networks: list[Trained], protocols: list[str]) -> None:
+    if others := [name for name in protocols if name != "single"]:
+        given = ", ".join(map(repr, others))
+        raise ValueError(f"protocol is {given}, allowed is single for {images.name}; others are for photographs")
+    height, width = images.images.shape[2:]
+    for net in networks:
+        if net.expected.crop != height or net.expected.crop != width:
+            side = net.expected.crop
+            raise ValueError(
+                f"{net.source} is for images of {side}x{side}, those of {images.name} are {width}x{height}"
+            )
 
 
 def _submission(
-    wanted: tuple[Path, Path] | None, images: ImageSet | Photographs, network: Network, protocols: list[str], log: Log
+    wanted: tuple[Path, Path] | None, images: ImageSet | Photographs, network: Trained, protocols: list[str], log: Log
 ) -> Submission | None:
     if wanted is None:
         if _unlabelled(images):

@@ -3,9 +3,8 @@
     771 778 794 387 650
     363 691 764 923 427
 
-Pictures come in the order of their file names. A class is called by its number in the development kit, ILSVRC2012_ID,
-from 1, which is neither its place among the logits nor that of its name: networks have the classes in the order of their
-WordNet numbers.
+Pictures come in the order of their file names. A class is called by its number in the development kit, from 1
+(ILSVRC2012_ID). That is not its place among the logits: networks have classes in the order of their WordNet numbers.
 Source: readme.txt of the ILSVRC2012 development kit ("Submission of results") and of its successors (section 3.3).
 """
 

@@ -25,7 +25,8 @@ def read_picture(path: Path | str, resize: int, crop: int) -> UInt8[Tensor, "3 c
     """
     if not 0 < crop <= resize:
         raise ValueError(f"crop is {crop}, allowed is 1 to resize ({resize})")
-    return centre_crop(*read_scaled(path, str(path), [resize]), crop)
+    (picture,) = read_scaled(path, str(path), [resize])
+    return centre_crop(picture, crop)
 
 
 def read_scaled(source: Path | str | bytes, name: str, sides: Sequence[int]) -> list[UInt8[Tensor, "3 _ _"]]:

@@ -1,8 +1,8 @@
 """Scores that were computed before, in files: adding a network to an ensemble costs that network only.
 
 A file is called after what its scores follow from: the weights, the data, what the network expects of a picture, the
-protocol and the precision. It is a safetensors file; its metadata hold that key and a digest of the tensors. A file that
-is damaged or holds something else is said to be, and its scores are computed anew. So they are where a picture has
+protocol and the precision. It is a safetensors file, whose metadata hold that key and a digest of its tensors. Where it
+is damaged, or holds something else, a line says so and the scores are computed anew. So they are where a picture has
 changed since: beside the scores stands a digest of each picture's bytes.
 """
 
@@ -52,6 +52,7 @@ def cached(
         pictures = now()
         fresh = rank() != 0 or found is None or _unchanged(found, pictures, path, execution.log)
         if from_first(fresh):
+            execution.log(f"{key['protocol']}: scores are kept, in {path}")
             rows = found.probabilities if found else torch.zeros(shape)
             return Scores(total(rows, execution.device), pictures)
     scores = compute()

@@ -1,11 +1,11 @@
 """A network applied at every position of a picture that is larger than the images it was trained on.
 
-    map        the last of `forward_features`, (N, D, h, w)
-    window     its height and width for an image of the network's crop: 7x7 for 224
+    N images   D channels of the last of `forward_features`   (r, c) positions   (h, w) the window of a position
 
-Global average pooling becomes average pooling over the window at stride 1, the classifier a 1x1 convolution, and its
-logits are averaged over positions. Their softmax is that of the view. The paper says "scores" and refers to VGG, where
-the class score map is averaged, and posteriors over scales and flips are.
+The window is the whole of that map where the image has the size of the network's crop: 7x7 for 224. So global average
+pooling becomes average pooling over 7x7 at stride 1, the classifier a 1x1 convolution. Its logits are averaged over
+positions, and their softmax is that of the view. The paper says "scores" and refers to VGG's, where the class score map
+is averaged, and posteriors over scales and mirror images are.
 Source: arXiv:1512.03385, section 3.4; arXiv:1409.1556, section 3.2.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from resnets.models.vgg import VGG
 
-Head = Callable[[Float[Tensor, "N D h w"]], Float[Tensor, "N C"]]
+Windows = Float[Tensor, "N D r c h w"]
 
 
 def fully_convolutional(
@@ -28,44 +28,35 @@ def fully_convolutional(
 
     That they are is tried on an image of noise: ValueError where the network ends in something else.
     """
+    head = _fully_connected if isinstance(model, VGG) else _linear
     probe = torch.rand(1, 3, crop, crop, generator=torch.Generator().manual_seed(0))
     probe = probe.to(next(model.parameters()).device)
     with torch.no_grad():
-        window = _last_map(model, probe).shape[2:]
-        head = _convolutions(model.classifier) if isinstance(model, VGG) else _pooled(model, tuple(window))
+        height, width = _last_map(model, probe).shape[2:]
 
-        def network(images: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N classes"]:
-            return head(_last_map(model, images))
+    def network(images: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N classes"]:
+        windows = _last_map(model, images).unfold(2, height, 1).unfold(3, width, 1)
+        return head(model, windows)
 
-        found, expected = network(probe), model(probe)
-    if not torch.allclose(found, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max())):
-        raise ValueError(
-            f"dense is for networks that end in global average pooling and one fully connected layer, and for VGG at "
-            f"224 pixels; {type(model).__name__} at {crop} is none"
-        )
+    with torch.no_grad():
+        if not torch.allclose(network(probe), model(probe), rtol=1e-3, atol=1e-3):
+            raise ValueError(
+                "dense is for networks that end in global average pooling and one fully connected layer, and for VGG; "
+                f"{type(model).__name__} ends otherwise"
+            )
     return network
 
 
-def _last_map(model: nn.Module, images: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N D h w"]:
+def _last_map(model: nn.Module, images: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N D _ _"]:
     return list(model.forward_features(images).values())[-1]  # type: ignore[operator] - nn.Module does not declare it
 
 
-def _pooled(model: nn.Module, window: tuple[int, int]) -> Head:
-    """For a classifier that is linear: its mean over positions is what it makes of the mean over positions."""
-    return lambda last: model.fc(F.avg_pool2d(last, window, stride=1).mean((2, 3)))  # type: ignore[operator]
+def _linear(model: nn.Module, windows: Windows) -> Float[Tensor, "N classes"]:
+    """A linear classifier: the mean of its logits over positions is what it makes of the mean over all windows."""
+    return model.fc(windows.mean((2, 3, 4, 5)))  # type: ignore[operator]
 
 
-def _convolutions(classifier: nn.Sequential) -> Head:
-    """VGG's: the first fully connected layer becomes a 7x7 convolution, those behind it 1x1 convolutions."""
-
-    def head(last: Float[Tensor, "N D h w"]) -> Float[Tensor, "N C"]:
-        x = last
-        for number, layer in enumerate(classifier):
-            if isinstance(layer, nn.Linear):
-                kernel = (last.shape[1], 7, 7) if number == 0 else (layer.in_features, 1, 1)
-                x = F.conv2d(x, layer.weight.unflatten(1, kernel), layer.bias)
-            else:
-                x = layer(x)
-        return x.mean((2, 3))
-
-    return head
+def _fully_connected(model: VGG, windows: Windows) -> Float[Tensor, "N classes"]:
+    """VGG's three layers, of which the first is a 7x7 convolution, the others 1x1 convolutions."""
+    pooled = F.adaptive_avg_pool2d(windows.permute(0, 2, 3, 1, 4, 5).flatten(0, 2), 7)  # as the network itself does
+    return model.classifier(pooled.flatten(1)).unflatten(0, windows[:, 0, :, :, 0, 0].shape).mean((1, 2))

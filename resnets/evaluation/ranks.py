@@ -1,4 +1,4 @@
-"""Work that is divided among processes where `torch.distributed` is initialised; in a single one nothing happens here."""
+"""Work divided among processes where `torch.distributed` is initialised; where there is one, nothing happens."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar

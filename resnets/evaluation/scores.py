@@ -1,9 +1,9 @@
 """From photographs to scores: threads decode ahead, and what goes through the network together is fixed beforehand.
 
 The last bits of a picture's scores depend on the batch in which it is judged. Here that batch follows from the set
-alone: pictures are taken in windows of so many as stand next to each other, and within a window, at each scale, views of
-one size go through the network together. So scores are equal, bit for bit, for every number of threads and ranks; another
-batch size moves them by rounding, and `metrics.near_ties` counts the pictures that rounding could decide.
+alone: pictures are taken in windows of so many as stand next to each other, and within a window, at each scale, views
+of one size go through the network together. So scores are equal, bit for bit, for every number of threads and ranks.
+Another batch size moves them by rounding; `metrics.near_ties` counts the pictures that rounding could decide.
 """
 
 import hashlib
