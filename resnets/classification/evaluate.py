@@ -55,6 +55,8 @@ def evaluate(
     classes that are not those of the data; where weights do not name their classes, as many as the data have are
     taken to be the same.
     """
+    if not weights:
+        raise ValueError("weights: none are given")
     _check_options(protocols, scales, flips, batch_size, threads)
     where = resolve_device(device)
     taken = resolve_precision(precision, where)
@@ -129,8 +131,11 @@ class _Scoring:
 
 
 def _result(plans: list[Protocol], scores: Tensor, images: ImageSet | Photographs) -> dict[str, Any]:
-    """The figures of one protocol; `views` says what each of the networks saw."""
-    name, views = plans[0].name, [plan.settings for plan in plans]
+    """The figures of one protocol; `views` says what the networks saw, once where all saw the same."""
+    name, views = plans[0].name, []
+    for plan in plans:
+        view = {"scales": list(plan.scales), "flips": plan.flips}
+        views += [view] if view not in views else []
     if _unlabelled(images):
         return {"protocol": name, "top1_error": None, "top5_error": None, "views": views}
     figures = count(scores, images.labels).to_dict(images.classes)

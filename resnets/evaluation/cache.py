@@ -83,10 +83,10 @@ def _read(path: Path, key: Key, shape: tuple[int, int], log: Log) -> Scores | No
 
 
 def _unchanged(found: Scores, pictures: Tensor, path: Path, log: Log) -> bool:
-    if found.pictures.shape == pictures.shape and torch.equal(found.pictures, pictures):
-        return True
-    log(f"{path}: pictures have changed since; scores are computed anew")
-    return False
+    changed = int((found.pictures != pictures).any(1).sum())
+    if changed:
+        log(f"{path}: scores of {changed} pictures that have changed since; all are computed anew")
+    return not changed
 
 
 def _write(path: Path, key: Key, scores: Scores) -> None:
