@@ -132,12 +132,13 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         evaluate([str(good)], "digits", ["single", "dense", "ten-crop"])
     with pytest.raises(ValueError, match="protocol is single,single, allowed is each of them once"):
         evaluate([str(good)], "digits", ["single", "single"])
+    options: dict[str, Any]
     for options in ({"scales": (40,)}, {"flips": True}):
         with pytest.raises(ValueError, match="scales and flips are of the protocol dense, which is not asked for"):
             evaluate([str(good)], "digits", ["single"], **options)
-    for name in ("batch_size", "threads"):
-        with pytest.raises(ValueError, match=f"{name} is 0, allowed is 1 or more"):
-            evaluate([str(good)], "digits", ["single"], **{name: 0})
+    for options in ({"batch_size": 0}, {"threads": 0}):
+        with pytest.raises(ValueError, match=f"{next(iter(options))} is 0, allowed is 1 or more"):
+            evaluate([str(good)], "digits", ["single"], **options)
     with pytest.raises(ValueError, match="weights: none are given"):
         evaluate([], "digits", ["single"])
     wide = weights(tmp_path / "wide.safetensors", preprocessing=replace(PREPROCESSING, crop=40, resize=48))

@@ -28,7 +28,6 @@ def fully_convolutional(
 
     That they are is tried on an image of noise: ValueError where the network ends in something else.
     """
-    head = _fully_connected if isinstance(model, VGG) else _linear
     probe = torch.rand(1, 3, crop, crop, generator=torch.Generator().manual_seed(0))
     probe = probe.to(next(model.parameters()).device)
     with torch.no_grad():
@@ -36,7 +35,7 @@ def fully_convolutional(
 
     def network(images: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N classes"]:
         windows = _last_map(model, images).unfold(2, height, 1).unfold(3, width, 1)
-        return head(model, windows)
+        return _fully_connected(model, windows) if isinstance(model, VGG) else _linear(model, windows)
 
     with torch.no_grad():
         if not torch.allclose(network(probe), model(probe), rtol=1e-3, atol=1e-3):
