@@ -3,8 +3,8 @@
     python benchmarks/protocols.py [--model resnet50] [--pictures 64] [--results results/bench/protocols.jsonl]
 
 Half an hour on two cores: ten crops are ten times the work of the single view, the five scales of the dense protocol
-24 times. With --model resnet18 --pictures 16 some minutes. Both sides judge the same generated photographs (JPEG, 500x375
-and 375x500) with the same network, in float32, in turn:
+24 times. With --model resnet18 --pictures 16 some minutes. Both sides judge the same generated photographs (JPEG,
+500x375 and 375x500) with the same network, in float32, in turn:
 
   plain   as anybody would write it: ImageFolder, transforms of PIL pictures, DataLoader with a worker a core; the dense
           protocol picture by picture, with average pooling and a 1x1 convolution

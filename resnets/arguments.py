@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from resnets.files import say
@@ -116,10 +117,14 @@ def _testing(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--flips", action="store_true", help="dense: mirror images too")
     sub.add_argument("--batch-size", metavar="N", type=int, help="images that go through a network at once")
     sub.add_argument("--threads", metavar="N", type=int, help="that decode pictures; default one a core")
-    sub.add_argument("--cache", metavar="DIR", help="where scores are kept; default `scores` in $RESNETS_DATA")
+    sub.add_argument(
+        "--cache", metavar="DIR", type=Path, help="where scores are kept; default `scores` in $RESNETS_DATA"
+    )
     sub.add_argument("--no-cache", action="store_true", help="neither look for kept scores nor keep any")
-    sub.add_argument("--submission", metavar="FILE", help="write a file for the ILSVRC test server; needs no labels")
-    sub.add_argument("--synsets", metavar="FILE", help="with --submission: meta.mat of the development kit")
+    sub.add_argument(
+        "--submission", metavar="FILE", type=Path, help="write a file for the ILSVRC test server; needs no labels"
+    )
+    sub.add_argument("--synsets", metavar="FILE", type=Path, help="with --submission: meta.mat of the development kit")
 
 
 def _sides(text: str) -> tuple[int, ...]:

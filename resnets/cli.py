@@ -198,23 +198,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from resnets.classification.evaluate import figures_text
     from resnets.data.sources import data_home
 
-    if bool(arguments.submission) != bool(arguments.synsets):
-        raise ValueError(
-            "--submission FILE and --synsets FILE belong together: the server numbers classes in its own way"
-        )
-    record = evaluate_weights(
-        arguments.weights,
-        arguments.data,
-        arguments.protocol.split(","),
-        arguments.device,
-        arguments.precision,
-        scales=arguments.scales,
-        flips=arguments.flips,
-        batch_size=arguments.batch_size,
-        threads=arguments.threads,
-        cache=None if arguments.no_cache else Path(arguments.cache or data_home() / "scores"),
-        submission=(Path(arguments.submission), Path(arguments.synsets)) if arguments.submission else None,
-    )
+    names = ("scales", "flips", "batch_size", "threads", "submission", "synsets")
+    options = {name: getattr(arguments, name) for name in names}
+    cache = None if arguments.no_cache else arguments.cache or data_home() / "scores"
+    what = (arguments.weights, arguments.data, arguments.protocol.split(","))
+    record = evaluate_weights(*what, arguments.device, arguments.precision, cache=cache, **options)
     _print(arguments, record, figures_text(record))
 
 

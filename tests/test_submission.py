@@ -150,7 +150,7 @@ def test_pictures_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main([*words, "--submission", str(out), "--synsets", str(synsets)]) == 2
     assert "is there already" in capsys.readouterr().err
     assert main(words) == 2
-    assert "pictures without labels; allowed with --submission" in capsys.readouterr().err
+    assert "pictures without labels, allowed for a submission only" in capsys.readouterr().err
     assert main([*words, "--submission", str(tmp_path / "new.txt"), "--synsets", str(synsets)]) == 0
     assert capsys.readouterr().out == "ten-crop: pictures without labels, so there are no errors\n"
     assert (tmp_path / "new.txt").read_bytes() == out.read_bytes()
@@ -180,7 +180,7 @@ def test_options_that_do_not_go_together(run: Path, tmp_path: Path, capsys: pyte
         ([str(run), "--data", "digits", *synsets], "digits holds images without file names"),
         (
             [network, "--data", str(tmp_path / "pictures"), *synsets[:2]],
-            "--submission FILE and --synsets FILE belong together",
+            "submission and synsets belong together",
         ),
         (
             [network, "--data", str(tmp_path / "pictures"), "--protocol", "single,ten-crop", *synsets],

@@ -36,7 +36,8 @@ def evaluate(
     batch_size: int | None = None,
     threads: int | None = None,
     cache: Path | None = None,
-    submission: tuple[Path, Path] | None = None,
+    submission: Path | None = None,
+    synsets: Path | None = None,
 ) -> dict[str, Any]:
     """`{"images", "weights", "results"}`, one result a protocol; errors in percent, on the test split of `data`.
 
@@ -48,8 +49,8 @@ def evaluate(
         batch_size: images of the network's crop that go through it at once; by default chosen by their size.
         threads: that decode pictures, by default as many as there are cores. No score depends on them.
         cache: a folder in which the scores of each network are kept, and found again.
-        submission: a file to be written for the ILSVRC test server, of the one protocol asked for, and the file that
-            numbers its classes. With it pictures need no labels; their errors are None.
+        submission: a file to be written for the ILSVRC test server, of the one protocol asked for; `synsets` is the one
+            that numbers its classes. With it pictures need no labels; their errors are None.
 
     Raises ValueError for weights or data that cannot be read, protocols that are unknown or not for such data, and
     classes that are not those of the data; where weights do not name their classes, as many as the data have are
@@ -67,7 +68,7 @@ def evaluate(
     plans = {name: [PROTOCOLS[name](net.expected, tuple(scales), flips) for net in networks] for name in protocols}
     images = open_whole(data, "test", log)
     _check_data(images, networks, protocols, log)
-    file = _submission(submission, images, networks[0], protocols, log)
+    file = _submission(submission, synsets, images, networks[0], protocols, log)
     if cache:
         cache.mkdir(parents=True, exist_ok=True)
     score = _Scoring(images, execution, cache)
@@ -206,19 +207,25 @@ def _check_small(images: ImageSet, networks: list[Trained], protocols: list[str]
 
 
 def _submission(
-    wanted: tuple[Path, Path] | None, images: ImageSet | Photographs, network: Trained, protocols: list[str], log: Log
+    path: Path | None,
+    synsets: Path | None,
+    images: ImageSet | Photographs,
+    network: Trained,
+    protocols: list[str],
+    log: Log,
 ) -> Submission | None:
-    if wanted is None:
+    """The file that is to be written, if one is."""
+    if path is None and synsets is None:
         if _unlabelled(images):
-            raise ValueError(
-                f"{images.name}: pictures without labels; allowed with --submission FILE --synsets FILE only"
-            )
+            raise ValueError(f"{images.name}: pictures without labels, allowed for a submission only")
         return None
+    if path is None or synsets is None:
+        raise ValueError("submission and synsets belong together: the server has numbers of its own for the classes")
     if not isinstance(images, Photographs):
         raise ValueError(f"submission: {images.name} holds images without file names")
     if len(protocols) > 1:
         raise ValueError(f"submission: of one protocol, {len(protocols)} are asked for")
-    return prepare(*wanted, images, network.expected.classes, network.num_classes, log)
+    return prepare(path, synsets, images, network.expected.classes, network.num_classes, log)
 
 
 def _unlabelled(images: ImageSet | Photographs) -> bool:
