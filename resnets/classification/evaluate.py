@@ -69,14 +69,7 @@ def evaluate(
     images = open_whole(data, "test", log)
     _check_data(images, networks, protocols, log)
     file = _submission(submission, synsets, images, networks[0], protocols, log)
-    if cache:
-        cache.mkdir(parents=True, exist_ok=True)
-    score = _Scoring(images, execution, cache)
-    scores = {name: torch.zeros(len(images), networks[0].num_classes) for name in protocols}
-    for place, network in enumerate(networks):
-        for name in protocols:
-            scores[name] += score(network, plans[name][place])
-    scores = {name: rows / len(networks) for name, rows in scores.items()}
+    scores = _mean_scores(networks, plans, images, execution, cache)
     if file and rank() == 0:
         file.write(scores[protocols[0]])
     return {
@@ -95,6 +88,24 @@ def scores_of(source: str, model: nn.Module, images: ImageSet, precision: str) -
     if scores.shape[1] != len(images.classes):
         raise ValueError(f"{source} knows {scores.shape[1]} classes, {images.name} has {len(images.classes)}")
     return scores
+
+
+def _mean_scores(
+    networks: list[Trained],
+    plans: dict[str, list[Protocol]],
+    images: ImageSet | Photographs,
+    execution: Execution,
+    cache: Path | None,
+) -> dict[str, Float[Tensor, "N C"]]:
+    """By protocol, the mean over the networks; one network after the other goes to the device."""
+    if cache:
+        cache.mkdir(parents=True, exist_ok=True)
+    score = _Scoring(images, execution, cache)
+    sums = {name: torch.zeros(len(images), networks[0].num_classes) for name in plans}
+    for place, network in enumerate(networks):
+        for name, its in plans.items():
+            sums[name] += score(network, its[place])
+    return {name: rows / len(networks) for name, rows in sums.items()}
 
 
 class _Scoring:
