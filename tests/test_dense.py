@@ -1,5 +1,7 @@
 """Networks made fully convolutional: the ordinary net at its crop, and a loop over windows on larger images."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,10 +14,10 @@ from resnets.models.factory import create_model
 from resnets.models.vgg import VGG
 
 
-def trained(name: str) -> nn.Module:
+def trained(name: str, **changes: Any) -> nn.Module:
     """The network with some running statistics, in inference mode."""
     torch.manual_seed(0)
-    model = create_model(name, num_classes=7).eval()
+    model = create_model(name, num_classes=7, **changes).eval()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean = 0.1 * torch.randn_like(module.bias.detach())
@@ -55,6 +57,10 @@ def check(model: nn.Module, crop: int, side: int, larger: tuple[int, int]) -> No
 @pytest.mark.parametrize("name", ["resnet18", "preact_resnet18", "resnext50_32x4d"])
 def test_networks_for_imagenet(name: str) -> None:
     check(trained(name), 64, 2, (100, 133))
+
+
+def test_max_pooling_that_hangs_over_the_edge() -> None:
+    check(trained("resnet18", ceil_mode=True), 64, 2, (100, 133))
 
 
 def test_the_window_is_that_of_the_papers_images() -> None:

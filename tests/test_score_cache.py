@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from tested import photographs, weights
+from tested import COUNT, photographs, weights
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
@@ -51,7 +51,7 @@ def place(tmp_path: Path) -> Path:
 
 def outcome(place: Path, *seeds: int, protocols: tuple[str, ...] = ("single",), **options: Any) -> list[dict[str, Any]]:
     sources = [str(place / f"{seed}.safetensors") for seed in seeds]
-    options = {"cache": place / "kept", "batch_size": 28, **options}
+    options = {"cache": place / "kept", "batch_size": COUNT, **options}
     return evaluate(sources, str(place / "pictures"), list(protocols), "cpu", **options)["results"]
 
 
@@ -73,9 +73,9 @@ def test_the_mean_of_what_is_kept(place: Path) -> None:
     """Figures of an ensemble follow from the files by arithmetic."""
     (result,) = outcome(place, 0, 1)
     files = [load_file(path)["probabilities"] for path in (place / "kept").iterdir()]
-    labels = torch.arange(28).reshape(7, 4).T.flatten() % 4
+    labels = torch.tensor(sorted(index % 4 for index in range(COUNT)))
     assert result["top1_wrong"] == int((torch.stack(files).mean(0).argmax(1) != labels).sum())
-    assert 0 < result["top1_wrong"] < 28
+    assert 0 < result["top1_wrong"] < COUNT
 
 
 def test_every_setting_has_scores_of_its_own(place: Path, passes: Passes) -> None:

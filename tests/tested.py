@@ -16,6 +16,7 @@ from resnets.preprocessing import Preprocessing
 
 SIZES = ((40, 40), (36, 61), (61, 36), (45, 57), (37, 36), (120, 30), (20, 33))
 """(H, W): square, wide, tall, with odd pixels left over, long, smaller than what it is scaled to."""
+COUNT = 2 * len(SIZES)
 EXPECTED = Preprocessing(crop=32, resize=36, mean=[0.4, 0.5, 0.6], std=[0.2, 0.25, 0.3], classes=tuple("abcd"))
 
 
@@ -27,7 +28,7 @@ def photograph(index: int) -> Image.Image:
     return Image.fromarray(patches).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def photographs(folder: Path, count: int = 28, classes: tuple[str, ...] = EXPECTED.classes) -> Path:
+def photographs(folder: Path, count: int = COUNT, classes: tuple[str, ...] = EXPECTED.classes) -> Path:
     """A folder with so many test pictures, a sub-folder a class, as PNG files."""
     for index in range(count):
         path = folder / "test" / classes[index % len(classes)] / f"{index:03}.png"

@@ -74,7 +74,7 @@ def near_ties(scores: Float[Tensor, "N C"], labels: Int64[Tensor, "N"], share: f
     """Images whose top-1 or top-5 outcome would change if one score moved by this share of itself.
 
     Of all other images the outcome is beyond doubt: in float32, another batch size or machine moves probabilities by
-    far less (some 1e-6 of themselves).
+    less, some 1e-6 of themselves and 1e-5 where logits are large.
     """
     true = scores.gather(1, labels[:, None])
     others = scores.scatter(1, labels[:, None], -1)
