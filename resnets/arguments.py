@@ -112,7 +112,7 @@ def _testing(sub: argparse.ArgumentParser) -> None:
         metavar="S,...",
         type=_sides,
         default=(),
-        help="dense: shorter sides; default the paper's 224,256,384,480,640",
+        help="dense: shorter sides; the paper's are 224,256,384,480,640",
     )
     sub.add_argument("--flips", action="store_true", help="dense: mirror images too")
     sub.add_argument("--batch-size", metavar="N", type=int, help="images that go through a network at once")

@@ -167,7 +167,7 @@ def together(ranks: int, folder: Path, *words: Any) -> list[Any]:
     processes = [context.Process(target=_rank, args=(n, ranks, folder, words, queue)) for n in range(ranks)]
     for process in processes:
         process.start()
-    found = dict(queue.get(timeout=120) for _ in processes)
+    found = dict(queue.get(timeout=300) for _ in processes)
     for process in processes:
         process.join()
     return [found[number] for number in range(ranks)]

@@ -50,8 +50,7 @@ def cached(
     found = _read(path, full, shape, execution.log) if rank() == 0 else None
     if from_first(found is not None):
         pictures = now()
-        fresh = rank() != 0 or found is None or _unchanged(found, pictures, path, execution.log)
-        if from_first(fresh):
+        if from_first(found is not None and _unchanged(found, pictures, path, execution.log)):
             execution.log(f"{key['protocol']}: scores are kept, in {path}")
             rows = found.probabilities if found else torch.zeros(shape)
             return Scores(total(rows, execution.device), pictures)
