@@ -46,9 +46,10 @@ def close(found: Tensor, expected: Tensor) -> None:
 @torch.no_grad()
 def check(model: nn.Module, crop: int, side: int, larger: tuple[int, int]) -> None:
     dense = fully_convolutional(model, crop)
-    images = torch.rand(2, 3, crop, crop)
+    kind = next(model.parameters()).dtype
+    images = torch.rand(2, 3, crop, crop, dtype=kind)
     assert torch.equal(dense(images), model(images))
-    images = torch.rand(2, 3, *larger)
+    images = torch.rand(2, 3, *larger, dtype=kind)
     expected = window_by_window(model, images, side)
     close(dense(images), expected)
     assert not torch.allclose(expected, model(images), rtol=1e-4)  # the mean of the whole map is something else
@@ -109,4 +110,6 @@ def test_another_ending_is_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in list_models() if model_spec(name).input_size == 224])
 def test_every_network_for_imagenet(name: str) -> None:
-    check(trained(name), 224, 7, (224, 288))
+    model = trained(name)
+    # VGG's sums of 25,088 products are rounded by more than 1e-6 in float32, whatever computes them.
+    check(model.double() if isinstance(model, VGG) else model, 224, 7, (224, 288))

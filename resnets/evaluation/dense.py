@@ -28,8 +28,7 @@ def fully_convolutional(
 
     That they are is tried on an image of noise: ValueError where the network ends in something else.
     """
-    probe = torch.rand(1, 3, crop, crop, generator=torch.Generator().manual_seed(0))
-    probe = probe.to(next(model.parameters()).device)
+    probe = torch.rand(1, 3, crop, crop, generator=torch.Generator().manual_seed(0)).to(next(model.parameters()))
     with torch.no_grad():
         height, width = _last_map(model, probe).shape[2:]
 
