@@ -225,16 +225,15 @@ def _train_seeds(arguments: argparse.Namespace, chosen: Any) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     from resnets.classification.evaluate import evaluate as evaluate_weights
+    from resnets.classification.evaluate import figures_text
+    from resnets.data.sources import data_home
 
-    protocols = arguments.protocol.split(",")
-    record = evaluate_weights(arguments.weights, arguments.data, protocols, arguments.device, arguments.precision)
-    lines = [
-        f"{r['protocol']}: top-1 error {r['top1_error']:.2f} % ({r['top1_wrong']} of {r['images']}, "
-        f"95 % interval {r['interval'][0]:.2f} to {r['interval'][1]:.2f}), top-5 error {r['top5_error']:.2f} %"
-        for r in record["results"]
-    ]
-    per_class = [f"  {c['name']}: {c['wrong']} of {c['images']} wrong" for c in record["results"][0]["per_class"]]
-    _print(arguments, record, "\n".join([*lines, *per_class]))
+    names = ("scales", "flips", "batch_size", "threads", "submission", "synsets")
+    options = {name: getattr(arguments, name) for name in names}
+    cache = None if arguments.no_cache else arguments.cache or data_home() / "scores"
+    what = (arguments.weights, arguments.data, arguments.protocol.split(","))
+    record = evaluate_weights(*what, arguments.device, arguments.precision, cache=cache, **options)
+    _print(arguments, record, figures_text(record))
 
 
 def predict(arguments: argparse.Namespace) -> None:

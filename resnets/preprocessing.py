@@ -7,7 +7,7 @@ record and nothing else, so that training, `evaluate` and `predict` cannot drift
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -59,6 +59,17 @@ class Preprocessing:
             return (images.float() / 255 - mean) / std
 
         return normalise
+
+    @property
+    def has_channel_mean(self) -> bool:
+        """Whether the mean is of channels, so that it fits images of any size, not of pixels."""
+        return torch.tensor(self.mean).ndim == 1
+
+    def with_channel_mean(self) -> "Preprocessing":
+        """The same for images of any size: in place of a mean for each pixel stands its average over the pixels."""
+        if self.has_channel_mean:
+            return self
+        return replace(self, mean=torch.tensor(self.mean, dtype=torch.float64).mean((1, 2)).tolist())
 
     def to_json(self) -> str:
         """One line of JSON from which `from_json` makes an equal record."""

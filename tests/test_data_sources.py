@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from resnets.data.cifar import LAYOUTS
-from resnets.data.sources import data_home, open_data
+from resnets.data.images import ImageSet
+from resnets.data.photographs import Photographs
+from resnets.data.sources import data_home, open_data, open_whole
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +61,20 @@ def test_a_folder_of_pictures_by_path(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(open_data("digits", "test")) == 500  # the name comes first
     monkeypatch.setenv("HOME", str(tmp_path))
     assert len(open_data("~/digits", "train")) == 2
+
+
+def test_pictures_as_they_are(home: Path, tmp_path: Path) -> None:
+    layout(home / "cifar-10-batches-bin", "test_batch.bin")
+    for name in ("digits", "cifar10", home):
+        assert isinstance(open_whole(name, "test"), ImageSet)
+    found = open_whole(pictures(tmp_path / "folder"), "test")
+    assert isinstance(found, Photographs)
+    assert (found.names, found.classes, found.labels.tolist()) == (("test/a/x.png",), ("a", "b"), [0])
+    flat = open_whole(tmp_path / "folder" / "train" / "a", "test")
+    assert isinstance(flat, Photographs)
+    assert (flat.names, flat.classes, flat.labels.tolist()) == (("x.png",), (), [-1])
+    with pytest.raises(ValueError, match="allowed are digits, cifar10, cifar100, a folder"):
+        open_whole(tmp_path / "nowhere", "test")
 
 
 @pytest.mark.parametrize("name", ["cifar", "", "no/such/path", "x" * 5000, "nul\0"])

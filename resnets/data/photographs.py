@@ -18,7 +18,7 @@ class Photographs:
     names: tuple[str, ...]
     """Of each picture, unique in the set and the same on every machine: a path below the set's folder, or a key."""
     labels: Tensor
-    """int64 (N,)."""
+    """int64 (N,); -1 where nobody says."""
     classes: tuple[str, ...]
     """In the order of the labels."""
     read: Callable[[int], bytes]

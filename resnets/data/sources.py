@@ -7,8 +7,9 @@ from typing import Literal
 
 from resnets.data import cifar
 from resnets.data.digits import digits
-from resnets.data.folder import folder
+from resnets.data.folder import folder, is_flat, photographs, unlabelled
 from resnets.data.images import ImageSet
+from resnets.data.photographs import Photographs
 from resnets.files import Log, caches, say
 
 _SIDE = 32
@@ -33,6 +34,23 @@ def open_data(name_or_path: str | Path, split: Literal["train", "test"], size: i
     is meant by `./digits`. `size` is free for folders of pictures only. ValueError, of one line, where there
     is no such data, `size` does not fit or a file is damaged.
     """
+    found = _find(name_or_path, split, size)
+    return found if isinstance(found, ImageSet) else folder(found, size, split, log)
+
+
+def open_whole(name_or_path: str | Path, split: Literal["train", "test"], log: Log = say) -> ImageSet | Photographs:
+    """As `open_data`, but pictures in a folder keep their sizes, and stay encoded until they are needed.
+
+    A folder with pictures and no sub-folder is a set without labels.
+    """
+    found = _find(name_or_path, split, None)
+    if isinstance(found, ImageSet):
+        return found
+    return unlabelled(found, log) if is_flat(found) else photographs(found, split, log)
+
+
+def _find(name_or_path: str | Path, split: Literal["train", "test"], size: int | None) -> ImageSet | Path:
+    """The set in memory that is meant, held against `size` where there is one, or the folder of pictures."""
     name = str(name_or_path)
     if name in ("digits", *cifar.LAYOUTS):
         _check_size(name, size)
@@ -47,9 +65,9 @@ def open_data(name_or_path: str | Path, split: Literal["train", "test"], size: i
     if layout := cifar.recognise(path):
         _check_size(name, size)
         return cifar.read(layout, split, path)
-    return folder(path, size, split, log)
+    return path
 
 
-def _check_size(name: str, size: int) -> None:
-    if size != _SIDE:
+def _check_size(name: str, size: int | None) -> None:
+    if size not in (_SIDE, None):
         raise ValueError(f"data: the images of {name} are {_SIDE}x{_SIDE}, size {size} was asked for")
