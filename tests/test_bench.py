@@ -24,7 +24,7 @@ def test_sides_run_in_processes_of_their_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("late", "says"), [(False, "^b: no such engine$"), (True, "^b: its process has died$")])
 def test_a_side_that_fails_is_named(late: bool, says: str, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=says):
+    with pytest.raises(ValueError, match=says):
         in_turn({"a": Sleep(0.001, tmp_path), "b": Broken(late)}, rounds=1, seconds=0.01)
 
 
