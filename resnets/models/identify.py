@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from resnets.models.catalog import arguments, list_models, row, skeleton
+from torch import nn
+
+from resnets.models.catalog import arguments, list_models, row
 from resnets.models.formats.content import Content, few
 from resnets.models.layers import shapes_only
-from resnets.models.layouts import LAYOUTS, Layout, Weights
+from resnets.models.layouts import LAYOUTS, Layout
 from resnets.models.names import State
 
 # ------------------------------------------------------------------------------------------------------------
@@ -28,9 +30,11 @@ ATTRIBUTES = {
 
 
 def _facts(layout: Layout, content: Content) -> dict[str, dict[str, Any]]:
-    """By our names of layers."""
-    places = layout.places(content) if layout.places else {}
-    return {ours: content.layers[theirs] for theirs, ours in places.items() if theirs in content.layers}
+    """By our names of layers; several of theirs may be one of ours."""
+    facts: dict[str, dict[str, Any]] = {}
+    for theirs, ours in (layout.places(content) if layout.places else {}).items():
+        facts[ours] = {**facts.get(ours, {}), **content.layers.get(theirs, {})}
+    return facts
 
 
 def geometry(layout: Layout, content: Content) -> dict[str, Any]:
@@ -49,12 +53,9 @@ def geometry(layout: Layout, content: Content) -> dict[str, Any]:
     return shown
 
 
-def contradictions(layout: Layout, content: Content, weights: Weights) -> list[str]:
-    """Where the network is not what the file says of its layers."""
-    facts = _facts(layout, content)
-    if not facts:
-        return []
-    modules = dict(skeleton(weights.model, weights.num_classes, **weights.changes).named_modules())
+def contradictions(layout: Layout, content: Content, model: str, frame: nn.Module) -> list[str]:
+    """Where `frame`, the network `model` without values, is not what the file says of its layers."""
+    facts, modules = _facts(layout, content), dict(frame.named_modules())
     wrong = []
     for place, fact in facts.items():
         for key, attribute in ATTRIBUTES.items():
@@ -62,7 +63,7 @@ def contradictions(layout: Layout, content: Content, weights: Weights) -> list[s
                 ours = getattr(modules[place], attribute)
                 ours = ours[0] if isinstance(ours, tuple) else ours
                 if not math.isclose(fact[key], ours, rel_tol=1e-5):
-                    wrong.append(f"{place} has {key} {fact[key]:g} in the file, {ours:g} in {weights.model}")
+                    wrong.append(f"{place} has {key} {fact[key]:g} in the file, {ours:g} in {model}")
     if facts.get("maxpool", {}).get("method"):
         wrong.append("the stem's pooling is none of maxima")
     return wrong
@@ -134,7 +135,7 @@ def _changes(name: str, needs: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _begins_alike(name: str, state: State) -> bool:
-    """Whether the convolutions in the stem and the first unit have the shapes of the network's, where they are there."""
+    """Whether those convolutions of the stem and the first unit that are there have the shapes of the network's."""
     shapes = _beginning(name)
     there = [key for key in shapes if key in state]
     return "conv1.weight" in there and all(tuple(state[key].shape) == shapes[key] for key in there)

@@ -9,9 +9,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from resnets.models import names
 from resnets.models.formats.content import Content
-from resnets.models.names import Names, State
+from resnets.models.names import (
+    Names,
+    State,
+    akamaster_names,
+    as_it_is,
+    caffe_names,
+    caffe_places,
+    caffe_state,
+    detectron_names,
+    detectron_state,
+    keras_names,
+    keras_state,
+    mmpretrain_names,
+    timm_names,
+    timm_state,
+    torchvision_names,
+)
 from resnets.models.names_torch7 import torch7_names, torch7_places, torch7_shows, torch7_state
 from resnets.preprocessing import Preprocessing
 
@@ -90,7 +105,7 @@ class Layout:
     formats: tuple[str, ...]
     names: Callable[[Content], Names]
     """Theirs to ours, of those of a file's tensors that it knows."""
-    state: Callable[[State, Content], State] = names.as_it_is
+    state: Callable[[State, Content], State] = as_it_is
     """The tensors, by our names where there is one, turned and folded."""
     shows: Callable[[Content], dict[str, Any]] = _nothing
     """Arguments of the network that a file itself shows."""
@@ -127,7 +142,7 @@ LAYOUTS: dict[str, Layout] = {
             carries="state dicts of torchvision, and of timm where it has the same nets: ResNet, wide ResNet, "
             "ResNeXt, VGG",
             formats=WITH_PYTORCH,
-            names=names.torchvision_names,
+            names=torchvision_names,
             needs={"stride_in": "3x3"},
             licence="BSD-3-Clause (torchvision) or Apache-2.0 (timm); the terms of the images it was trained on "
             "may apply",
@@ -139,8 +154,8 @@ LAYOUTS: dict[str, Layout] = {
             name="timm",
             carries="state dicts of timm's VGG",
             formats=WITH_PYTORCH,
-            names=names.timm_names,
-            state=names.timm_state,
+            names=timm_names,
+            state=timm_state,
             needs={"stride_in": "3x3"},
             licence="Apache-2.0 (timm); the terms of the images it was trained on may apply",
             provenance="github.com/huggingface/pytorch-image-models",
@@ -151,7 +166,7 @@ LAYOUTS: dict[str, Layout] = {
             name="mmpretrain",
             carries="`.pth` of mmpretrain and mmcls: ResNet and ResNeXt of style `pytorch`",
             formats=WITH_PYTORCH,
-            names=names.mmpretrain_names,
+            names=mmpretrain_names,
             needs={"stride_in": "3x3"},
             pixels=OPENMMLAB,
             licence="Apache-2.0 (mmpretrain); the terms of the images it was trained on may apply",
@@ -163,7 +178,7 @@ LAYOUTS: dict[str, Layout] = {
             name="akamaster",
             carries="`.th` of akamaster/pytorch_resnet_cifar10: ResNet-20 to -1202 for CIFAR",
             formats=WITH_PYTORCH,
-            names=names.akamaster_names,
+            names=akamaster_names,
             needs={"zeros": "both"},
             small=True,
             large=False,
@@ -177,9 +192,9 @@ LAYOUTS: dict[str, Layout] = {
             name="caffe",
             carries="`.caffemodel` of KaimingHe/deep-residual-networks: ResNet-50, -101, -152, with its `.binaryproto`",
             formats=("Caffe",),
-            names=names.caffe_names,
-            state=names.caffe_state,
-            places=names.caffe_places,
+            names=caffe_names,
+            state=caffe_state,
+            places=caffe_places,
             needs={**FROM_THE_RELEASE, "ceil_mode": True},
             pixels=None,
             called=r"\bcaffe",
@@ -212,8 +227,8 @@ LAYOUTS: dict[str, Layout] = {
             name="detectron2",
             carries="`.pkl` of detectron2 and Detectron: `MSRA/R-50`, `R-101`, with the names of Caffe2",
             formats=("pickle",),
-            names=names.detectron_names,
-            state=names.detectron_state,
+            names=detectron_names,
+            state=detectron_state,
             needs=FROM_THE_RELEASE,
             pixels=DETECTRON,
             called=r"\bdetectron",
@@ -228,8 +243,8 @@ LAYOUTS: dict[str, Layout] = {
             name="keras",
             carries="`.h5` of Keras applications: ResNet50, ResNet101, ResNet152",
             formats=("Keras",),
-            names=names.keras_names,
-            state=names.keras_state,
+            names=keras_names,
+            state=keras_state,
             needs={**FROM_THE_RELEASE, "eps": 1.001e-5},
             pixels=KERAS,
             called=r"\bkeras",
@@ -275,8 +290,8 @@ ELSEWHERE = {
     "torchvision, timm vgg11, vgg13": "sizes that are not in the catalogue",
     "torchvision, timm vgg*_bn": "BN, which VGG here has not",
     "Keras ResNet50V2 to 152V2": "another pre-activation net: no BN in the stem, strides in the last unit of a stage",
-    "Keras' ResNet50 of before 2019 (layers res2a_branch2a ...)": "programs of that time compute it with other paddings "
-    "and epsilons, one from the other; the release itself is read",
+    "Keras' ResNet50 of before 2019 (layers res2a_branch2a ...)": "programs of that time compute it with other "
+    "paddings and epsilons, one from the other; the release itself is read",
     "Keras' .weights.h5 and .keras": "the names of the layers are not in them",
     "detectron2's own names (backbone.bottom_up.res2 ...), FAIR/X-101-32x8d": "detectors; weights whose means and "
     "deviations differ from file to file",

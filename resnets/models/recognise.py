@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from resnets.models.catalog import row, skeleton
-from resnets.models.formats.content import Content, few, state_of
+from resnets.models.formats.content import Content, Room, few, state_of
 from resnets.models.formats.read import one_line
 from resnets.models.identify import contradictions, geometry, network, unknown
 from resnets.models.layouts import CIFAR10_CLASSES, LAYOUTS, Layout, Weights, imagenet_classes, large_inputs
@@ -60,7 +60,7 @@ def recognise(content: Content | Any, where: object, how: How | None = None) -> 
     tensors that do not fit.
     """
     try:
-        found = content if isinstance(content, Content) else Content("PyTorch", state_of(content))
+        found = content if isinstance(content, Content) else Content("PyTorch", state_of(content, Room(0)))
         return _recognise(_unwrapped(found), how or How())
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
@@ -88,8 +88,9 @@ def _recognise(content: Content, how: How) -> Recognised:
         licence=source.licence,
         provenance=source.provenance if source is layout else f"{source.provenance}, under {layout.name}'s names",
     )
-    weights, left_over = fitted(weights, how.partial)
-    if wrong := contradictions(layout, content, weights):
+    frame = skeleton(model, num_classes, **changes)
+    weights, left_over = fitted(weights, frame, how.partial)
+    if wrong := contradictions(layout, content, model, frame):
         raise ValueError(f"a mixture: {'; '.join(wrong[:3])}{f' ... ({len(wrong)} in all)' if wrong[3:] else ''}")
     theirs = {ours: name for name, ours in names.items()}
     return Recognised(weights, content.format, layout.name, tuple(theirs.get(n, n) for n in left_over), tuple(remarks))
@@ -186,12 +187,13 @@ def _preprocessing(source: Layout, model: str, num_classes: int, mean: Tensor | 
 # Tensor by tensor
 
 
-def fitted(weights: Weights, partial: bool = False) -> tuple[Weights, list[str]]:
+def fitted(weights: Weights, frame: nn.Module, partial: bool = False) -> tuple[Weights, list[str]]:
     """`weights` with what is `missing`, without what is left over; and the names of the latter.
 
-    ValueError unless the state is that of the network, tensor for tensor; in a `partial` one, what is there.
+    `frame` is the network, without values. ValueError unless the state is its own, tensor for tensor; in a `partial`
+    one, what is there.
     """
-    expected = _expected(weights)
+    expected = frame.state_dict()
     # Files from before PyTorch 0.4.1 have no counter; nothing here uses it.
     missing = [n for n in expected if n not in weights.state and not n.endswith("num_batches_tracked")]
     left_over = [name for name in weights.state if name not in expected]
@@ -209,10 +211,6 @@ def fitted(weights: Weights, partial: bool = False) -> tuple[Weights, list[str]]
         raise ValueError(f"does not fit {weights.model}: {faults}{hint}")
     state = {name: tensor for name, tensor in weights.state.items() if name in expected}
     return replace(weights, state=state, missing=tuple(missing)), left_over
-
-
-def _expected(weights: Weights) -> State:
-    return skeleton(weights.model, weights.num_classes, **weights.changes).state_dict()
 
 
 def _kind(tensor: Tensor) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from safetensors.torch import save
 
 from resnets.files import write_atomic
-from resnets.models.catalog import list_models
+from resnets.models.catalog import list_models, skeleton
 from resnets.models.formats.caffe import read_mean
 from resnets.models.formats.content import Content
 from resnets.models.formats.read import ALLOWED, one_line, read_content
@@ -171,7 +171,8 @@ def _own(path: Path, content: Content) -> Weights:
     except Exception as error:
         raise ValueError(f"{path}: damaged metadata ({one_line(error)})") from None
     try:
-        found, left_over = fitted(weights, partial=bool(lacking))
+        frame = skeleton(weights.model, weights.num_classes, **weights.changes)
+        found, left_over = fitted(weights, frame, partial=bool(lacking))
         if left_over or sorted(found.missing) != sorted(map(str, lacking)):
             raise ValueError(f"does not fit {weights.model}: other tensors are missing than its metadata says")
     except (ValueError, TypeError, RuntimeError) as error:

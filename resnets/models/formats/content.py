@@ -53,7 +53,7 @@ class Cursor:
         return value
 
 
-def numbers(raw: memoryview | bytes, dtype: torch.dtype) -> Tensor:
+def numbers(raw: memoryview | bytes | bytearray, dtype: torch.dtype) -> Tensor:
     """A copy of `raw` as a tensor (n,); ValueError unless it is a whole number of numbers."""
     if len(raw) % dtype.itemsize:
         raise ValueError(f"{len(raw):,} bytes are no whole number of {dtype}")
@@ -72,7 +72,7 @@ def strided(values: Tensor, offset: int, shape: Sequence[int], strides: Sequence
     good = len(shape) == len(strides) and all(side >= 0 for side in (*shape, *strides))
     count = math.prod(shape) if good else 0
     last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True)) if good else 0
-    if not good or not 0 <= offset or count > values.numel() or (count and last >= values.numel()):
+    if not good or offset < 0 or count > values.numel() or (count and last >= values.numel()):
         raise ValueError(f"a tensor of shape {_short(shape)} in a storage of {values.numel():,} numbers")
     return values.as_strided(tuple(shape), tuple(strides), offset) if count else values.new_empty(tuple(shape))
 
@@ -84,19 +84,42 @@ def _short(shape: Sequence[int]) -> str:
 class Deferred:
     """A tensor that is made when it is asked for: what nobody asks for takes no memory."""
 
+    def count(self) -> int:
+        """Its bytes, as the file declares them."""
+        raise NotImplementedError
+
     def tensor(self) -> Tensor:
         """It; ValueError where what the file says of it does not fit what is there."""
         raise NotImplementedError
+
+
+class Room:
+    """What tensors may take: all together no more than the file is large, however often they share its bytes."""
+
+    def __init__(self, size: int) -> None:
+        self.left = size
+
+    def made(self, deferred: Deferred) -> Tensor:
+        """The tensor, in memory of its own; ValueError where there is no room for it."""
+        try:
+            count = deferred.count()
+        except (TypeError, AttributeError):
+            raise ValueError("a tensor that is not described as it should be") from None
+        if not 0 <= count <= self.left:
+            raise ValueError("tensors that together are larger than the file")
+        self.left -= count
+        tensor = deferred.tensor()
+        return tensor if tensor.untyped_storage().nbytes() == count else tensor.clone()
 
 
 CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "blobs")
 """Names by which checkpoints hold a table of tensors beside other things."""
 
 
-def state_of(structure: Any) -> dict[str, Tensor]:
+def state_of(structure: Any, room: Room) -> dict[str, Tensor]:
     """The table of tensors by name that `structure` is, or holds by one of the usual names.
 
-    Raises ValueError where there is no such table, or one that holds other things too.
+    Raises ValueError where there is no such table, one that holds other things too, or no room for it.
     """
     table = structure
     if isinstance(structure, dict):
@@ -107,7 +130,7 @@ def state_of(structure: Any) -> dict[str, Tensor]:
     strangers = [str(k) for k, v in table.items() if not (isinstance(k, str) and isinstance(v, Tensor | Deferred))]
     if strangers:
         raise Refused(f"not tensors by name (a `state_dict`): {few(strangers)}")
-    return {name: value.tensor() if isinstance(value, Deferred) else value.detach() for name, value in table.items()}
+    return {name: room.made(v) if isinstance(v, Deferred) else v.detach() for name, v in table.items()}
 
 
 def few(names: Sequence[str]) -> str:

@@ -48,7 +48,7 @@ def read_keras(content: bytes) -> Content:
     try:
         with warnings.catch_warnings(), pyfive.File(Metered(content)) as file:
             warnings.simplefilter("error")
-            root = file["model_weights"] if "model_weights" in file else file
+            root = file.get("model_weights", file)
             if not isinstance(root, pyfive.Group):
                 raise Refused("holds no groups of weights")
             if "layers" in root or "_layer_checkpoint_dependencies" in root:

@@ -39,9 +39,13 @@ class Inert:
 
 
 VALUES = frozenset(
-    "FLOAT BINFLOAT INT BININT BININT1 BININT2 LONG LONG1 LONG4 STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE "
-    "SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8".split()
+    (
+        *("FLOAT", "BINFLOAT", "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"),
+        *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+        *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+    )
 )
+"""Instructions that put on the stack what stands behind them."""
 CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None,
     "NEWTRUE": lambda: True,
@@ -236,6 +240,9 @@ class Array(Deferred):
 
     def build(self, state: Any) -> None:
         self.described = state
+
+    def count(self) -> int:
+        return len(self.described[4])
 
     def tensor(self) -> Tensor:
         try:

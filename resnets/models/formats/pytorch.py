@@ -4,6 +4,7 @@ The pickle is read as data (`pickles`); the numbers are cut out of the file by w
 is there. Source: `torch/serialization.py`; the tests hold what is read here against `torch.load`.
 """
 
+import math
 import zlib
 from collections.abc import Callable
 from io import BytesIO
@@ -66,6 +67,10 @@ class Stored(Deferred):
 
     def __init__(self, storage: Storage, offset: int, size: Any, stride: Any, *_: Any) -> None:
         self.place = storage, offset, size, stride
+
+    def count(self) -> int:
+        storage, _, size, _ = self.place
+        return storage.dtype.itemsize * math.prod(size)
 
     def tensor(self) -> Tensor:
         storage, offset, size, stride = self.place
@@ -160,7 +165,7 @@ def _entry(view: memoryview, info: ZipInfo) -> memoryview:
 
 
 def read_stream(content: bytes) -> tuple[Any, bool]:
-    """The structure in a pickle, or in torch.save's older row of pickles and storages; and whether it was the latter."""
+    """The structure in a pickle, or in torch.save's older row of pickles and storages; whether it was the latter."""
     file = BytesIO(content)
     storages: dict[str, Storage] = {}
 

@@ -6,12 +6,13 @@ mean anything here. The files do not say whether their C `long` has 8 bytes or 4
 Source: torch/torch7, `File.lua`, `generic/Tensor.c`, `generic/Storage.c`; torch/nn and fb.resnet.torch for the modules.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from resnets.models.formats.content import Content, Cursor, Deferred, Refused, numbers, shaped, strided
+from resnets.models.formats.content import Content, Cursor, Deferred, Refused, Room, numbers, shaped, strided
 
 NIL, NUMBER, STRING, TABLE, OBJECT, BOOLEAN = range(6)
 FUNCTIONS = (6, 7, 8)
@@ -55,6 +56,10 @@ class Shaped(Deferred):
     def __init__(self, offset: int, size: list[int], stride: list[int], storage: Any) -> None:
         self.place = offset, size, stride
         self.storage = storage
+
+    def count(self) -> int:
+        size = self.place[1]
+        return self.storage.itemsize * math.prod(size) if size and isinstance(self.storage, Tensor) else 0
 
     def tensor(self) -> Tensor:
         if self.storage is None or not self.place[1]:  # Torch7 calls a tensor without sides empty
@@ -149,7 +154,7 @@ def read_torch7(content: bytes) -> Content:
     top = _top(content)
     tensors: dict[str, Tensor] = {}
     layers: dict[str, dict[str, Any]] = {}
-    _walk(_network(top), "", tensors, layers)
+    _walk(_network(top), "", tensors, layers, Room(len(content)))
     if not tensors:
         raise Refused("holds no module with weights")
     return Content("Torch7", tensors, layers)
@@ -191,21 +196,21 @@ def _children(module: Module) -> list[Module]:
     return ordered
 
 
-def _walk(module: Module, path: str, tensors: dict[str, Tensor], layers: dict[str, dict[str, Any]]) -> None:
+def _walk(module: Module, path: str, tensors: dict[str, Tensor], layers: dict[str, dict[str, Any]], room: Room) -> None:
     if len(layers) >= MOST_MODULES or path.count(".") > DEEPEST:
         raise ValueError(f"a tree of more than {MOST_MODULES:,} modules, or {DEEPEST} deep")
     layers[path] = _facts(module)
     for name in ("weight", "bias", "running_mean", "running_var", "running_std"):
         value = module.fields.get(name)
-        if isinstance(value, Shaped) and (tensor := value.tensor()).numel():
-            tensors[f"{path}.{name}"] = tensor
+        if isinstance(value, Shaped) and value.count():
+            tensors[f"{path}.{name}"] = room.made(value)
     if f"{path}.running_std" in tensors:  # before 2016, 1 / sqrt(variance + epsilon): nn's own reader does the same
         tensors[f"{path}.running_var"] = tensors.pop(f"{path}.running_std").pow(-2) - layers[path].get("eps", 1e-5)
     weight = f"{path}.weight"
     if module.kind.startswith("SpatialConvolution") and weight in tensors:
         tensors[weight] = _filters(module, tensors[weight])
     for number, child in enumerate(_children(module), 1):
-        _walk(child, f"{path}.{number}" if path else str(number), tensors, layers)
+        _walk(child, f"{path}.{number}" if path else str(number), tensors, layers, room)
 
 
 def _facts(module: Module) -> dict[str, Any]:
