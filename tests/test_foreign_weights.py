@@ -1,6 +1,5 @@
 """Weights from elsewhere compute what they compute there: logits beside a pass in numpy in a format's conventions."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +14,12 @@ from numpy_nets import WIDTHS, Array, Draw
 from torch7_files import Kind
 
 from resnets.cli import main
-from resnets.models import identify, preact, resnet
 from resnets.models.factory import load
+from resnets.models.formats.read import read_content
 from resnets.models.layouts import LAYOUTS, Weights
 from resnets.models.weights import examine, read_weights
 
 SIDE = 64
-
-
-@pytest.fixture
-def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The catalogue's networks for ImageNet, all their layers, with few channels."""
-    monkeypatch.setattr(resnet, "WIDTHS", WIDTHS)
-    monkeypatch.setattr(preact, "WIDTHS", WIDTHS)
-    identify._beginning.cache_clear()
-    yield
-    identify._beginning.cache_clear()
 
 
 def logits(weights: Path | Weights, image: Array) -> Array:
@@ -46,10 +35,10 @@ def assert_same(ours: Array, theirs: Array) -> None:
     assert np.abs(ours - theirs).max() < 2e-5 * np.abs(theirs).max()
 
 
-def by_way_of_ours(path: Path, tmp_path: Path, image: Array, *more: str) -> Array:
+def by_way_of_ours(path: Path, tmp_path: Path, image: Array) -> Array:
     """The logits after `resnets convert`."""
     out = tmp_path / "ours.safetensors"
-    assert main(["convert", str(path), "--out", str(out), *more]) == 0
+    assert main(["convert", str(path), "--out", str(out)]) == 0
     return logits(out, image)
 
 
@@ -67,12 +56,11 @@ def caffe() -> tuple[list[dict[str, Any]], Array, Array, Array]:
 
 
 @pytest.mark.usefixtures("narrow")
-@pytest.mark.parametrize("older", [False, True])
-def test_caffe(caffe: Any, tmp_path: Path, older: bool) -> None:
+def test_caffe(caffe: Any, tmp_path: Path) -> None:
     layers, image, mean, expected = caffe
     path = tmp_path / "ResNet-50-model.caffemodel"
-    path.write_bytes(caffe_files.caffemodel(layers, older))
-    (tmp_path / "ResNet_mean.binaryproto").write_bytes(caffe_files.binaryproto(mean, older))
+    path.write_bytes(caffe_files.caffemodel(layers))
+    (tmp_path / "ResNet_mean.binaryproto").write_bytes(caffe_files.binaryproto(mean))
     weights = read_weights(path)
     assert_same(logits(weights, image), expected)
     assert (weights.model, weights.changes, weights.num_classes) == ("resnet50", {"ceil_mode": True}, 7)
@@ -80,8 +68,10 @@ def test_caffe(caffe: Any, tmp_path: Path, older: bool) -> None:
     assert (weights.preprocessing.channels, weights.preprocessing.crop) == ("BGR", SIDE)
     assert "ResNet_mean.binaryproto, SHA-256" in weights.provenance
     assert "MIT" in (weights.licence or "")
-    if not older:
-        assert_same(by_way_of_ours(path, tmp_path, image), expected)
+    assert_same(by_way_of_ours(path, tmp_path, image), expected)
+    path.write_bytes(caffe_files.caffemodel(layers, older=True))  # shapes as Caffe wrote them at first
+    older = read_weights(path).state
+    assert all(torch.equal(older[name], tensor) for name, tensor in weights.state.items())
 
 
 @pytest.mark.usefixtures("narrow")
@@ -126,7 +116,7 @@ def test_without_its_mean_image(caffe: Any, tmp_path: Path, capsys: pytest.Captu
     other = tmp_path / "elsewhere"
     other.mkdir()
     (other / "mean.binaryproto").write_bytes(caffe_files.binaryproto(mean))
-    assert_same(by_way_of_ours(path, tmp_path, image, "--mean", str(other / "mean.binaryproto")), expected)
+    assert_same(logits(read_weights(path, mean=other / "mean.binaryproto"), image), expected)
 
 
 @pytest.mark.usefixtures("narrow")
@@ -252,36 +242,36 @@ def test_detectron2(how: str, fused: bool, tmp_path: Path) -> None:
     assert (weights.model, weights.changes, weights.num_classes) == ("resnet50", {}, 7)
     expected = other_files.detectron_forward(blobs, image)
     assert_same(logits(weights, image), expected)
-    if fused:
-        assert_same(by_way_of_ours(path, tmp_path, image), expected)
 
 
-@pytest.mark.usefixtures("narrow")
 def test_every_protocol_gives_the_same_tensors(tmp_path: Path) -> None:
-    blobs = other_files.detectron(Draw(9), fused=True)
-    states = []
-    for number, pickled in enumerate(other_files.PICKLES.values()):
-        (tmp_path / f"{number}.pkl").write_bytes(pickled(blobs))
-        states.append(read_weights(tmp_path / f"{number}.pkl").state)
-    np.testing.assert_array_equal(states[0]["layer4.2.conv2.weight"].numpy(), blobs["res5_2_branch2b_w"])
-    for state in states[1:]:
-        assert set(state) == set(states[0])
-        assert all(torch.equal(state[name], states[0][name]) for name in state)
+    blobs = {
+        "turned": np.asfortranarray(np.arange(6, dtype="f4").reshape(2, 3)),
+        **other_files.detectron(Draw(9), True),
+    }
+    for name, pickled in other_files.PICKLES.items():
+        (tmp_path / "x.pkl").write_bytes(pickled(blobs))
+        tensors = read_content(tmp_path / "x.pkl").tensors
+        assert list(tensors) == list(blobs)
+        assert all(np.array_equal(tensors[key].numpy(), values) for key, values in blobs.items()), name
 
 
 @pytest.mark.usefixtures("narrow")
-@pytest.mark.parametrize("whole_model", [False, True])
-def test_keras(whole_model: bool, tmp_path: Path) -> None:
+def test_keras(tmp_path: Path) -> None:
     draw = Draw(10)
     layers, image = other_files.keras(draw), draw.image(SIDE)
-    path = tmp_path / "resnet50_weights_tf_dim_ordering_tf_kernels.h5"
-    other_files.write_keras(path, layers, whole_model)
+    path, whole = tmp_path / "resnet50_weights_tf_dim_ordering_tf_kernels.h5", tmp_path / "model.h5"
+    other_files.write_keras(path, layers)
     weights = read_weights(path)
     assert (weights.model, weights.changes, weights.num_classes) == ("resnet50", {"eps": 1.001e-5}, 7)
     expected = other_files.keras_forward(layers, image)
     assert_same(logits(weights, image), expected)
-    if whole_model:
-        assert_same(by_way_of_ours(path, tmp_path, image), expected)
+    assert_same(by_way_of_ours(path, tmp_path, image), expected)
+    other_files.write_keras(whole, layers, whole_model=True)
+    tensors = read_content(path).tensors
+    for name, tensor in read_content(whole).tensors.items():
+        assert torch.equal(tensor, tensors.pop(name))
+    assert not tensors
 
 
 # ------------------------------------------------------------------------------------------------------------

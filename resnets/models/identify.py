@@ -101,8 +101,9 @@ def network(state: State, source: Layout, needs: dict[str, Any], model: str | No
     fitting = [(name, changes) for whole, name, changes in fitting if whole == wholes]
     best = min(len(changes) for _, changes in fitting)
     chosen = [(name, changes) for name, changes in fitting if len(changes) == best]
-    if len({str(row(name).size) for name, _ in chosen}) > 1:
-        raise ValueError(f"fits {few([name for name, _ in chosen])}: say which with --model")
+    by_size = {str(row(name).size): name for name, _ in reversed(chosen)}
+    if len(by_size) > 1:
+        raise ValueError(f"fits {few(sorted(by_size.values()))}: say which with --model")
     return chosen[0]
 
 

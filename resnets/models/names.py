@@ -63,7 +63,7 @@ def timm_names(content: Content) -> Names:
         layer, _, kind = name.rpartition(".")
         return f"{TIMM_VGG.get(layer, layer)}.{kind}"
 
-    return known(content, translate) if any(f"{layer}.weight" in content.tensors for layer in TIMM_VGG) else {}
+    return known(content, translate) if "pre_logits.fc1.weight" in content.tensors else {}
 
 
 def timm_state(state: State, content: Content) -> State:
