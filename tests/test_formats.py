@@ -309,11 +309,11 @@ HOSTILE: dict[str, tuple[str, bytes, str]] = {
     "a blob of many sides": ("w.caffemodel", huge_blob([1 << 31, 1 << 31]), "1 numbers for a tensor of shape"),
     "a blob of negative sides": ("w.caffemodel", huge_blob([-1, -1]), "1 numbers for a tensor of shape"),
     "a field longer than the file": ("w.caffemodel", b"\xa2\x06" + b"\xff" * 8 + b"\x01", "bytes are declared"),
-    "an endless number": ("w.caffemodel", b"\xa2\x06" + b"\xff" * 40, "more than ten bytes"),
+    "an endless number": ("w.caffemodel", b"\xa2\x06" + b"\xff" * 40, "a number that ends nowhere"),
     "a group of fields": ("w.caffemodel", b"\x0b\x0c", "a field of kind 3"),
     "a long string": ("w.t7", struct.pack("<iii", 4, 1, 0x7FFFFFFF), "bytes are declared"),
     "a negative string": ("w.t7", struct.pack("<iii", 4, 1, -5), "bytes are declared"),
-    "a long table": ("w.t7", struct.pack("<iii", 3, 1, 0x7FFFFFFF) + b"\0" * 64, "bytes are declared|behind its end"),
+    "a long table": ("w.t7", struct.pack("<iii", 3, 1, 0x7FFFFFFF) + b"\0" * 64, "ends within a number"),
     "a table in itself": ("w.t7", struct.pack("<iiiidii", 3, 1, 1, 1, 1.0, 3, 1), "holds no network"),
     "tables in tables": ("w.t7", nested_table(1_000), "nested more than"),
     "a tree that doubles": (

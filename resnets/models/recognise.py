@@ -203,11 +203,11 @@ def fitted(weights: Weights, frame: nn.Module, partial: bool = False) -> tuple[W
         if name in expected and _kind(tensor) != _kind(expected[name])
     ]
     there = len(weights.state) - len(left_over)
-    excused = () if wrong or not partial or not there else ("missing", "left over")
+    excused = ("missing", "left over") if partial and there else ()
     kinds = {"missing": missing, "left over": left_over, "wrong": wrong}
     faults = "; ".join(f"{kind}: {few(names)}" for kind, names in kinds.items() if names and kind not in excused)
     if faults:
-        hint = "" if wrong or partial else " (--partial takes what is there)"
+        hint = "" if wrong or not there else " (--partial takes what is there)"
         raise ValueError(f"does not fit {weights.model}: {faults}{hint}")
     state = {name: tensor for name, tensor in weights.state.items() if name in expected}
     return replace(weights, state=state, missing=tuple(missing)), left_over

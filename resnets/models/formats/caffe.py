@@ -138,12 +138,13 @@ def _fields(message: bytes | memoryview) -> Iterator[Field]:
 def _varint(cursor: Cursor) -> int:
     """Seven bits a byte, the lowest first; the highest bit says that more follow."""
     value = 0
-    for place in range(10):
-        byte = cursor.take(1)[0]
+    for place in range(min(10, cursor.left)):
+        byte = cursor.view[cursor.at]
+        cursor.at += 1
         value |= (byte & 127) << (7 * place)
         if byte < 128:
             return value
-    raise ValueError(f"a number of more than ten bytes at byte {cursor.at:,}")
+    raise ValueError(f"a number that ends nowhere, at byte {cursor.at:,}")
 
 
 def _varints(packed: memoryview) -> list[int]:

@@ -35,10 +35,12 @@ class Cursor:
         self.view = memoryview(content)
         self.at = 0
 
+        self.size = len(self.view)
+
     @property
     def left(self) -> int:
         """Bytes that have not been taken."""
-        return len(self.view) - self.at
+        return self.size - self.at
 
     def take(self, count: int) -> memoryview:
         """The next `count` bytes; ValueError where there are fewer."""
@@ -48,8 +50,12 @@ class Cursor:
         return self.view[self.at - count : self.at]
 
     def unpack(self, form: str) -> Any:
-        """One number in `struct`'s notation, such as "i" or "q"."""
-        (value,) = struct.unpack(f"<{form}", self.take(struct.calcsize(f"<{form}")))
+        """One number in `struct`'s notation, little-endian: "<i", "<q"."""
+        size = struct.calcsize(form)
+        if size > self.left:
+            raise ValueError(f"the file ends within a number, at byte {self.at:,}")
+        (value,) = struct.unpack_from(form, self.view, self.at)
+        self.at += size
         return value
 
 

@@ -153,7 +153,7 @@ def _entry(view: memoryview, info: ZipInfo) -> memoryview:
     if header[:4] != b"PK\x03\x04":
         raise ValueError(f"no entry where {info.filename!r} should begin")
     lengths = Cursor(header[26:])
-    cursor.take(lengths.unpack("H") + lengths.unpack("H"))
+    cursor.take(lengths.unpack("<H") + lengths.unpack("<H"))
     raw = cursor.take(info.file_size)
     if info.CRC not in (0, zlib.crc32(raw)):  # 0: whoever wrote it did not compute them
         raise ValueError(f"{info.filename!r} has another checksum than it should have")
@@ -189,7 +189,7 @@ def read_stream(content: bytes) -> tuple[Any, bool]:
         if key not in storages:
             raise ValueError("numbers of a storage that no tensor is in")
         storage = storages[key]
-        if cursor.unpack("q") != storage.count:
+        if cursor.unpack("<q") != storage.count:
             raise ValueError("a storage of another size than announced")
         storage.fill(cursor.take(storage.count * storage.dtype.itemsize))
     return structure, True

@@ -77,31 +77,31 @@ class _Reader:
     def value(self, depth: int = 0) -> Any:
         if depth > DEEPEST:
             raise ValueError(f"values nested more than {DEEPEST} deep")
-        kind = self.cursor.unpack("i")
+        kind = self.cursor.unpack("<i")
         if kind == NIL:
             return None
         if kind == NUMBER:
-            return self.cursor.unpack("d")
+            return self.cursor.unpack("<d")
         if kind == STRING:
             return self.text()
         if kind == BOOLEAN:
-            return self.cursor.unpack("i") == 1
+            return self.cursor.unpack("<i") == 1
         if kind in FUNCTIONS:
             return self.function(kind, depth)
         if kind not in (TABLE, OBJECT):
             raise ValueError(f"a value of kind {kind} at byte {self.cursor.at:,}")
-        index = self.cursor.unpack("i")
+        index = self.cursor.unpack("<i")
         if index not in self.seen:
             return self.table(index, depth) if kind == TABLE else self.object(index, depth)
         return self.seen[index]
 
     def text(self) -> str:
-        return self.cursor.take(self.cursor.unpack("i")).tobytes().decode("latin-1")
+        return self.cursor.take(self.cursor.unpack("<i")).tobytes().decode("latin-1")
 
     def function(self, kind: int, depth: int) -> None:
         """Passed over: its index (the oldest kind has none), its code, and the values it closes over."""
         if kind != 6:
-            index = self.cursor.unpack("i")
+            index = self.cursor.unpack("<i")
             if index in self.seen:
                 return
             self.seen[index] = None
@@ -110,7 +110,7 @@ class _Reader:
 
     def table(self, index: int, depth: int) -> dict[Any, Any]:
         made = self.seen[index] = {}
-        count = self.cursor.unpack("i")
+        count = self.cursor.unpack("<i")
         if count < 0:
             raise ValueError(f"a table of {count} entries")
         for _ in range(count):
@@ -125,9 +125,9 @@ class _Reader:
             name = self.text()
         kind = KINDS.get(name.removeprefix("torch.").removesuffix("Tensor").removesuffix("Storage"))
         if kind is not None and name.endswith("Storage"):
-            self.seen[index] = self.storage(torch.int32 if name == "torch.LongStorage" and self.long == "i" else kind)
+            self.seen[index] = self.storage(torch.int32 if name == "torch.LongStorage" and self.long == "<i" else kind)
         elif kind is not None:
-            size, stride = self.longs(count := self.cursor.unpack("i")), self.longs(count)
+            size, stride = self.longs(count := self.cursor.unpack("<i")), self.longs(count)
             self.seen[index] = Shaped(self.cursor.unpack(self.long) - 1, size, stride, self.value(depth + 1))
         else:
             made = self.seen[index] = Module(name)
@@ -138,7 +138,7 @@ class _Reader:
         return self.seen[index]
 
     def longs(self, count: int) -> list[int]:
-        dtype = torch.int64 if self.long == "q" else torch.int32
+        dtype = torch.int64 if self.long == "<q" else torch.int32
         return numbers(self.cursor.take(count * dtype.itemsize), dtype).tolist()
 
     def storage(self, dtype: torch.dtype) -> Tensor:
@@ -162,7 +162,7 @@ def read_torch7(content: bytes) -> Content:
 
 def _top(content: bytes) -> Any:
     faults = []
-    for long in "qi":
+    for long in ("<q", "<i"):
         reader = _Reader(content, long)
         try:
             value = reader.value()
