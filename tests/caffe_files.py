@@ -79,12 +79,15 @@ def blob(values: Array, older: bool = False) -> Any:
     return message
 
 
-def caffemodel(layers: list[dict[str, Any]], older: bool = False) -> bytes:
+def caffemodel(layers: list[dict[str, Any]], older: bool = False, parameters: bool = True) -> bytes:
+    """`older`: see `blob`; without `parameters` the layers are blobs and nothing else, as some tools strip them."""
     net = MESSAGES["NetParameter"](name="ResNet-50", input=["data"], input_dim=[1, 3, 224, 224])
     for layer in layers:
         message = net.layer.add(name=layer["name"], type=layer["type"], bottom=layer["bottom"], top=[layer["top"]])
         message.phase = 1
         message.blobs.extend(blob(values, older) for values in layer.get("blobs", ()))
+        if not parameters:
+            continue
         if layer["type"] == "Convolution":
             p, has_bias = layer["param"], len(layer["blobs"]) > 1
             parameter = message.convolution_param
@@ -172,7 +175,7 @@ def resnet(draw: Draw, blocks: tuple[int, ...] = (3, 4, 6, 3), classes: int = 7,
 
 def forward(layers: list[dict[str, Any]], image: Array, mean: Array) -> Array:
     """Logits of an image, uint8 RGB (N, 3, side, side): BGR, the mean image subtracted, then the layers."""
-    tops = {"data": image[:, ::-1].astype(np.float64) - mean}
+    tops: dict[str, Any] = {"data": image[:, ::-1].astype(np.float64) - mean}
     for layer in layers:
         x, blobs, p = tops[layer["bottom"][0]], layer.get("blobs", ()), layer.get("param", {})
         match layer["type"]:

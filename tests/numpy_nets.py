@@ -64,7 +64,7 @@ class Draw:
         return {
             "mean": self.vector(size, -0.3, 0.3) * np.float32(spread**0.5),
             "var": self.vector(size, 0.5, 1.5) * np.float32(spread),
-            "scale": self.vector(size, 0.3, 0.9) * self.rng.choice(np.float32([-1, 1]), size),
+            "scale": self.vector(size, 0.3, 0.9) * self.rng.choice(np.array([-1, 1], "f4"), size),
             "shift": self.vector(size, -0.3, 0.3),
         }
 

@@ -352,7 +352,8 @@ def test_the_part_of_microsofts_resnet_50(tmp_path: Path, capsys: pytest.Capture
     given = load_file(path)
     assert set(given) == set(weights.state)
     assert all(torch.equal(weights.state[name], tensor) for name, tensor in given.items())
-    maps = create_model("resnet50", weights=weights).eval().forward_features(torch.zeros(1, 3, 64, 64))
+    model: Any = create_model("resnet50", weights=weights).eval()
+    maps = model.forward_features(torch.zeros(1, 3, 64, 64))
     assert maps["stage3"].isfinite().all()
 
 

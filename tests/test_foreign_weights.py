@@ -72,6 +72,9 @@ def test_caffe(caffe: Any, tmp_path: Path) -> None:
     path.write_bytes(caffe_files.caffemodel(layers, older=True))  # shapes as Caffe wrote them at first
     older = read_weights(path).state
     assert all(torch.equal(older[name], tensor) for name, tensor in weights.state.items())
+    path.write_bytes(caffe_files.caffemodel(layers, parameters=False))
+    bare = read_weights(path)
+    assert (bare.model, bare.changes) == ("resnet50", {"ceil_mode": True})
 
 
 @pytest.mark.usefixtures("narrow")
@@ -142,7 +145,12 @@ NARROW = (3, 4, 6, 3)
 TREES: dict[str, tuple[Kind, Any, str, dict[str, Any]]] = {
     "bottlenecks": (Kind(), (NARROW, WIDTHS), "resnet50_v1_5", {}),
     "basic": (Kind(bottleneck=False), ((2, 2, 2, 2), WIDTHS), "resnet18", {}),
-    "option C": (Kind(bottleneck=False, option="C", eps=0.002), (NARROW, WIDTHS), "resnet34_c", {"eps": 0.002}),
+    "option C": (
+        Kind(bottleneck=False, option="C", eps=0.002, ceil=True),
+        (NARROW, WIDTHS),
+        "resnet34_c",
+        {"eps": 0.002, "ceil_mode": True},
+    ),
     "BN after the addition": (
         Kind(order="bn_after_addition"),
         (NARROW, WIDTHS),

@@ -116,7 +116,7 @@ def small_net() -> list[dict[str, Any]]:
     return caffe_files.resnet(Draw(0), (1, 0, 0, 0))[:5]
 
 
-SMALL = {"a": np.arange(12, dtype="f4").reshape(3, 4), "b": np.ones(3, "f4"), "c": np.float32([[2.5]])}
+SMALL = {"a": np.arange(12, dtype="f4").reshape(3, 4), "b": np.ones(3, "f4"), "c": np.full((1, 1), 2.5, "f4")}
 TINY: dict[str, tuple[str, Callable[[Path], bytes]]] = {
     "zip": ("w.pth", lambda _: torch_bytes({k: torch.from_numpy(v) for k, v in SMALL.items()})),
     "legacy": ("w.pth", lambda _: torch_bytes({k: torch.from_numpy(v) for k, v in SMALL.items()}, zipped=False)),

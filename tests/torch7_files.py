@@ -45,13 +45,14 @@ def relu_() -> Module:
 
 @dataclass
 class Kind:
-    """How units are made: `widths` of the stages, of bottlenecks or not, the shortcut's option, and the order."""
+    """How units are made, the option of their shortcuts, the order of activation; how the stem pools."""
 
     bottleneck: bool = True
     option: str = "B"
     order: str = "original"
     eps: float = 1e-5
     norm_on_projection: bool = True
+    ceil: bool = False
     groups: int = 1
 
 
@@ -99,7 +100,8 @@ def resnet(
     """Four stages make a network for ImageNet, three one for CIFAR; `last` is the side of the last maps."""
     large = len(blocks) == 4
     channels = 64 if large else 16
-    pool = {"kW": 3, "kH": 3, "dW": 2, "dH": 2, "padW": 1, "padH": 1, "ceil_mode": False}
+    pad = int(not kind.ceil)
+    pool = {"kW": 3, "kH": 3, "dW": 2, "dH": 2, "padW": pad, "padH": pad, "ceil_mode": kind.ceil}
     first = convolution(draw, 3, channels, *((7, 2, 3) if large else (3, 1, 1)))
     modules = [first, normalisation(draw, channels, kind.eps), relu_()]
     modules += [Module("nn.SpatialMaxPooling", pool)] if large else []

@@ -17,8 +17,9 @@ from resnets.models.catalog import row, skeleton
 from resnets.models.formats.content import Content, Room, few, state_of
 from resnets.models.formats.read import one_line
 from resnets.models.identify import contradictions, geometry, network, unknown
-from resnets.models.layouts import CIFAR10_CLASSES, LAYOUTS, Layout, Weights, imagenet_classes, large_inputs
+from resnets.models.layouts import LAYOUTS, Layout, Weights, large_inputs
 from resnets.models.names import State
+from resnets.models.pixels import CIFAR10_CLASSES, imagenet_classes
 from resnets.preprocessing import Preprocessing
 
 WRAPPERS = ("module.", "_orig_mod.", "model.")
