@@ -15,6 +15,7 @@ import timm
 import torch
 import torchvision
 from safetensors.torch import load_file, save_file
+from timm.models._hub import save_config_for_hf
 from torch import Tensor
 
 from resnets.cli import main
@@ -220,6 +221,46 @@ def test_a_mean_image_goes_with_the_release_only(theirs: Path, tmp_path: Path) -
     (tmp_path / "m.binaryproto").write_bytes(caffe_files.binaryproto(np.zeros((3, 4, 4), "f4")))
     with pytest.raises(ValueError, match=r"a mean image goes with values of 0 to 255 in BGR, which akamaster's"):
         read_weights(theirs, mean=tmp_path / "m.binaryproto")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# What lies beside
+
+
+def hub(folder: Path, **changes: Any) -> Path:
+    """A folder as timm writes it for a hub, with its config changed, and a narrow net in it."""
+    with torch.device("meta"):
+        model = timm.create_model("resnet18", num_classes=5)
+    save_config_for_hf(model, str(folder / "config.json"))
+    config = json.loads((folder / "config.json").read_text())
+    config["architecture"] = changes.pop("architecture", config["architecture"])
+    config["pretrained_cfg"].update(changes)
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(torchvisions(), folder / "model.safetensors")
+    return folder
+
+
+@pytest.mark.usefixtures("narrow")
+def test_timms_config_says_what_is_done_to_pictures(tmp_path: Path) -> None:
+    folder = hub(tmp_path, test_input_size=[3, 288, 288], test_crop_pct=0.95, interpolation="bicubic", mean=[0.5] * 3)
+    found = examine(folder)
+    preprocessing = found.weights.preprocessing
+    assert preprocessing is not None
+    assert (preprocessing.crop, preprocessing.resize, preprocessing.mean) == (288, 303, [0.5] * 3)
+    assert (found.weights.model, found.weights.changes) == ("resnet18", {})
+    assert "bicubic" in found.remarks[1]
+    (tmp_path / "config.json").write_text("{}")
+    assert examine(folder).remarks == ()
+
+
+@pytest.mark.usefixtures("narrow")
+def test_timms_config_names_the_network(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"config\.json says that this is timm's 'resnetblur18', which is not read"):
+        examine(hub(tmp_path, architecture="resnetblur18"))
+    with pytest.raises(ValueError, match="does not fit resnet34: missing"):
+        examine(hub(tmp_path, architecture="resnet34"))
+    with pytest.raises(ValueError, match=r"config\.json: does not say what timm's does"):
+        examine(hub(tmp_path, mean="none"))
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -158,10 +158,10 @@ TREES: dict[str, tuple[Kind, Any, str, dict[str, Any]]] = {
         {"order": "bn_after_addition", "stride_in": "3x3"},
     ),
     "and no BN on projections": (
-        Kind(order="bn_after_addition", norm_on_projection=False),
+        Kind(order="bn_after_addition", norm_on_projection=False, eps=0.003),
         (NARROW, WIDTHS),
         "preact_resnet50",
-        {"order": "bn_after_addition", "stride_in": "3x3"},
+        {"order": "bn_after_addition", "stride_in": "3x3", "eps": 0.003},
     ),
     "pre-activation": (Kind(order="full"), (NARROW, WIDTHS), "preact_resnet50", {"stride_in": "3x3"}),
     "CIFAR": (Kind(bottleneck=False, option="A"), ((1, 1, 1), (16, 32, 64)), "cifar_resnet8", {}),

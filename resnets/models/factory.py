@@ -34,7 +34,7 @@ def create_model(
             Where the weights have another number, the classifier is new, and a line of the log says so.
         weights: None, "package" (shipped), "torchvision" (fetched, its checksum checked), `Weights`, or what
             `read_weights` takes.
-        changes: arguments of the network, such as `shortcut`, `zeros`, `stride_in`, `ceil_mode`. Weights
+        changes: arguments of the network, such as `shortcut`, `zeros`, `stride_in`, `ceil_mode`, `eps`. Weights
             bring their own (`zeros="both"`), which need not be repeated here and must not be contradicted, but
             for the `REGULARISERS`. Every residual net takes `drop_path`, `drop_decay` and `drop_per`
             (`models/stochastic_depth.py`).

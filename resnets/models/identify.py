@@ -78,9 +78,12 @@ def _rounded(number: float) -> float:
 # Networks
 
 
-def network(state: State, source: Layout, needs: dict[str, Any], model: str | None) -> tuple[str, dict[str, Any]]:
+def network(
+    state: State, layout: Layout, source: Layout, needs: dict[str, Any], model: str | None
+) -> tuple[str, dict[str, Any]]:
     """The catalogue's name of the network, `model` where it is given, and its changes.
 
+    `layout` is that of the names, `source` that of the conventions.
     Raises ValueError where none fits, or several do.
     """
     if model is not None:
@@ -93,7 +96,9 @@ def network(state: State, source: Layout, needs: dict[str, Any], model: str | No
     fitting = [
         (whole, name, changes)
         for name, whole in _candidates(counts, source)
-        if _begins_alike(name, state) and (changes := _changes(name, needs)) is not None
+        if re.fullmatch(layout.networks, name)
+        and _begins_alike(name, state)
+        and (changes := _changes(name, needs)) is not None
     ]
     if not fitting:
         raise ValueError(unknown(state))

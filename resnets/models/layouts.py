@@ -80,6 +80,8 @@ class Layout:
     """Theirs to ours, of layers of which the file says more than their tensors."""
     needs: dict[str, Any] = field(default_factory=dict)
     """Arguments of the network that no file shows, but all of these have."""
+    networks: str = ".*"
+    """A pattern of the catalogue's names: what else has its names of tensors follows other conventions."""
     small: bool = False
     """Whether networks for 32x32 images are among them."""
     large: bool = True
@@ -100,6 +102,7 @@ class Layout:
 
 WITH_PYTORCH = ("PyTorch", "safetensors", "pickle")
 FROM_THE_RELEASE = {"stride_in": "1x1"}
+RELEASED = r"resnet(50|101|152)(_v1_5)?"
 
 LAYOUTS: dict[str, Layout] = {
     layout.name: layout
@@ -162,6 +165,7 @@ LAYOUTS: dict[str, Layout] = {
             names=caffe_names,
             state=caffe_state,
             places=caffe_places,
+            networks=RELEASED,
             needs={**FROM_THE_RELEASE, "ceil_mode": True},
             pixels=None,
             called=r"\bcaffe",
@@ -196,6 +200,7 @@ LAYOUTS: dict[str, Layout] = {
             formats=("pickle",),
             names=detectron_names,
             state=detectron_state,
+            networks=RELEASED,
             needs=FROM_THE_RELEASE,
             pixels=DETECTRON,
             called=r"\bdetectron",
@@ -212,6 +217,7 @@ LAYOUTS: dict[str, Layout] = {
             formats=("Keras",),
             names=keras_names,
             state=keras_state,
+            networks=RELEASED,
             needs={**FROM_THE_RELEASE, "eps": 1.001e-5},
             pixels=KERAS,
             called=r"\bkeras",
@@ -247,8 +253,8 @@ ELSEWHERE = {
     "same only where no scale is negative, and in 18 and 34 the first shortcut goes past them",
     "timm resnetv2_*_bit, *_gn, *_evos, *_frn": "other normalisations than BN, some on standardised weights",
     "timm resnet*c, *d, *s, *t": "a stem of three 3x3 convolutions; in d and t averages before the projections",
-    "timm resnetaa50, resnetblur50": "TAKEN FOR resnet50_v1_5, with other logits: no tensor shows that they average or "
-    "blur where it has a stride",
+    "timm resnetaa50, resnetblur50": "TAKEN FOR resnet50_v1_5, with other logits, where no config.json lies beside "
+    "them: no tensor shows that they average or blur where it has a stride",
     "nets with a bottleneck's stride in the 1x1, under torchvision's or mmpretrain's names": "TAKEN FOR ..._v1_5, with "
     "other logits: no tensor shows a stride; `--model resnet50`, or `--origin` where they are of the release, says it",
     "timm resnet50_gn": "group normalisation",

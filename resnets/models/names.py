@@ -86,11 +86,15 @@ BLOBS = {"res": ("weight", "bias"), "bn": ("running_mean", "running_var", "scale
 
 
 def caffe_names(content: Content) -> Names:
+    # Called fc1000, or anything where it was trained for something else; detectors have several.
+    matrices = [layer for layer, facts in content.layers.items() if facts["type"] == "InnerProduct"]
+    classifier = matrices[0] if len(matrices) == 1 else "fc1000"
+
     def translate(name: str) -> str | None:
         layer, _, index = name.partition("/")
         kind, place = layer.partition("_")[0], None
-        if content.layers.get(layer, {}).get("type") == "InnerProduct":
-            kind, place = "res", "fc"  # called fc1000, or anything after other training
+        if layer == classifier:
+            kind, place = "res", "fc"
         elif layer in CAFFE_STEM:
             kind, place = kind.replace("conv1", "res"), CAFFE_STEM[layer]
         elif match := CAFFE.fullmatch(name):

@@ -141,12 +141,13 @@ def torch7_names(content: Content) -> Names:
 def torch7_state(state: State, content: Content) -> State:
     """Where others have BN behind a projection and this file has none, there is one that does nothing."""
     filled = dict(state)
+    eps = next((facts["eps"] for facts in content.layers.values() if "eps" in facts), 1e-5)
     for name in [name for name in state if name.endswith("downsample.0.weight")]:
         norm = f"{name.removesuffix('0.weight')}1"
         if f"{norm}.weight" not in filled:
             like = filled[name][:, 0, 0, 0]
             filled |= {f"{norm}.weight": torch.ones_like(like), f"{norm}.bias": torch.zeros_like(like)}
-            filled |= without_statistics(like, norm)
+            filled |= without_statistics(like, norm, eps)
     # In full pre-activation no BN follows its convolution at once.
     return folded(filled, only_zeros="full" in _Tree(content).orders)
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from resnets.models.catalog import row, skeleton
 from resnets.models.formats.content import Content, Room, few, state_of
 from resnets.models.formats.read import one_line
+from resnets.models.hub import Card
 from resnets.models.identify import contradictions, geometry, network, unknown
 from resnets.models.layouts import LAYOUTS, Layout, Weights, large_inputs
 from resnets.models.names import State
@@ -38,6 +39,8 @@ class How:
     """The network, where names and shapes fit several."""
     mean: Tensor | None = None
     """The mean image that was subtracted: (3, side, side), in 0..255."""
+    card: Card | None = None
+    """What lies beside the file and says the same."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +77,23 @@ def _recognise(content: Content, how: How) -> Recognised:
     state = layout.state({names.get(name, name): tensor for name, tensor in content.tensors.items()}, content)
     source, remarks = _source(layout, state, content, how)
     needs = {**source.needs, **layout.shows(content), **geometry(layout, content)}
-    model, changes = network(state, source, needs, how.model)
+    card = how.card if how.model is None and how.origin is None else None
+    model, changes = network(state, layout, source, needs, card.model if card else how.model)
     classifier = state.get("classifier.6.weight" if model.startswith("vgg") else "fc.weight")
     num_classes = row(model).num_classes if classifier is None else len(classifier)
     if source.pixels is None and how.mean is None:
         remarks.append("no mean image: without it nobody knows what the network expects of a picture (--mean FILE)")
+    preprocessing = _preprocessing(source, model, 0 if classifier is None else num_classes, how.mean)
+    if card:
+        known = card.preprocessing.classes or (preprocessing.classes if preprocessing else ())
+        preprocessing = replace(card.preprocessing, classes=known)
+        remarks += ["what is done to pictures is what config.json says", *card.remarks]
     weights = Weights(
         state=state,
         model=model,
         changes=changes,
         num_classes=num_classes,
-        preprocessing=_preprocessing(source, model, 0 if classifier is None else num_classes, how.mean),
+        preprocessing=preprocessing,
         recipe=None,
         licence=source.licence,
         provenance=source.provenance if source is layout else f"{source.provenance}, under {layout.name}'s names",

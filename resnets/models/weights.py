@@ -17,7 +17,8 @@ from resnets.models.catalog import list_models, skeleton
 from resnets.models.formats.caffe import read_mean
 from resnets.models.formats.content import Content
 from resnets.models.formats.read import ALLOWED, one_line, read_content
-from resnets.models.layouts import Weights
+from resnets.models.hub import card_beside
+from resnets.models.layouts import WITH_PYTORCH, Weights
 from resnets.models.recognise import How, Recognised, fitted, recognise
 from resnets.preprocessing import Preprocessing
 
@@ -105,8 +106,9 @@ def examine(
         if told := [name for name, value in {"origin": origin, "model": model, "mean": mean}.items() if value]:
             raise ValueError(f"{path}: a file of this package says itself what it is; {told[0]} is for those of others")
         return Recognised(_own(path, content), content.format, "resnets", (), ())
+    card = card_beside(path) if content.format in WITH_PYTORCH else None
     image = Path(mean) if mean is not None else _mean_beside(path) if content.format == "Caffe" else None
-    found = recognise(content, path, How(partial, origin, model, None if image is None else _mean(image)))
+    found = recognise(content, path, How(partial, origin, model, None if image is None else _mean(image), card))
     parts = [path] if image is None else [path, image]
     origins = "; ".join(f"{part.name}, SHA-256 {_digest(part)}" for part in parts)
     return replace(found, weights=replace(found.weights, provenance=f"{found.weights.provenance}: {origins}"))
