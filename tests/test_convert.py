@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -221,6 +222,29 @@ def test_a_mean_image_goes_with_the_release_only(theirs: Path, tmp_path: Path) -
     (tmp_path / "m.binaryproto").write_bytes(caffe_files.binaryproto(np.zeros((3, 4, 4), "f4")))
     with pytest.raises(ValueError, match=r"a mean image goes with values of 0 to 255 in BGR, which akamaster's"):
         read_weights(theirs, mean=tmp_path / "m.binaryproto")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"layer1.1600.conv1.weight": torch.zeros(16, 16, 3, 3)},
+        {"layer1.99999999.conv1.weight": torch.zeros(1)},
+        {"conv1.weight": torch.zeros(())},
+        {"linear.weight": torch.zeros(())},
+        {"linear.weight": torch.zeros(1 << 40, 0)},
+        {"bn1.running_var": torch.full((16,), torch.nan)},
+    ],
+)
+def test_tensors_that_make_no_network(spoil: dict[str, Tensor], tmp_path: Path) -> None:
+    """They are refused, and no network of thousands of layers is made to find out."""
+    torch.save({**akamaster(), **spoil}, tmp_path / "x.th")
+    began = time.process_time()
+    if "bn1.running_var" in spoil:
+        assert read_weights(tmp_path / "x.th").model == "cifar_resnet8"  # as it was trained, or was not
+    else:
+        with pytest.raises(ValueError, match=r"^[^\n]*x\.th: [^\n]*$"):
+            read_weights(tmp_path / "x.th")
+    assert time.process_time() - began < 5
 
 
 # ------------------------------------------------------------------------------------------------------------

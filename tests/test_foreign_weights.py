@@ -134,7 +134,7 @@ def test_a_stride_elsewhere_is_read_and_a_mixture_refused(caffe: Any, tmp_path: 
         if layer["name"] in ("res4a_branch2a", "res4a_branch2b"):
             layer["param"] = {**layer["param"], "stride": 2 if layer["name"].endswith("a") else 1}
     path.write_bytes(caffe_files.caffemodel(layers))
-    with pytest.raises(ValueError, match=r"a mixture: layer3\.0\.conv1 has stride 2 in the file, 1 in resnet50_v1_5"):
+    with pytest.raises(ValueError, match=r"a mixture perhaps: layer3\.0\.conv1 has stride 2 in the file, 1 in"):
         read_weights(path)
 
 

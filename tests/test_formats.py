@@ -258,6 +258,12 @@ def h5(fill: Callable[[Any], None]) -> bytes:
     return buffer.getvalue()
 
 
+def many_names(group: Any) -> None:
+    group["kernel:0"] = np.zeros((64, 256), "f4")
+    for number in range(60):
+        group.parent.create_group(f"layer{number}")["kernel:0"] = group["kernel:0"]
+
+
 def cycle(group: Any) -> None:
     group["again"] = group
 
@@ -332,6 +338,7 @@ HOSTILE: dict[str, tuple[str, bytes, str]] = {
         "more than the file",
     ),
     "text": ("w.h5", h5(lambda g: g.create_dataset("kernel:0", data=["a", "b"])), "allowed are <f2, <f4, <f8"),
+    "one data set, many names": ("w.h5", h5(many_names), "more than 6 times its size is read"),
     "a group in itself": ("w.h5", h5(cycle), "more groups than a network has layers"),
     "Keras 3": ("w.h5", h5(lambda g: g.parent.create_group("layers")), "as Keras 3 keeps them"),
 }

@@ -92,10 +92,9 @@ def network(
         return model, {key: value for key, value in said.items() if key in usual and usual[key] != value}
     if (vgg := _vgg(state)) is not None:
         return vgg, {}
-    counts = tuple(_blocks(state, f"layer{stage}") for stage in (1, 2, 3, 4))
     fitting = [
         (whole, name, changes)
-        for name, whole in _candidates(counts, source)
+        for name, whole in _candidates(state, source)
         if re.fullmatch(layout.networks, name)
         and _begins_alike(name, state)
         and (changes := _changes(name, needs)) is not None
@@ -116,15 +115,16 @@ VARIANT = ("stride_in", "order", "shortcut")
 """Arguments that a network's name decides, unless a file shows another one."""
 
 
-def _candidates(counts: tuple[int, ...], source: Layout) -> Iterator[tuple[str, bool]]:
+def _candidates(state: State, source: Layout) -> Iterator[tuple[str, bool]]:
     """Networks with as many units a stage, as far as there are stages; and whether the last of these is whole too."""
+    counts = tuple(_blocks(state, f"layer{stage}") for stage in (1, 2, 3, 4))
     stages = next((stage for stage, count in enumerate(counts) if count == 0), len(counts))
     last = stages - 1
     for name in list_models() if source.large and stages and not any(counts[stages:]) else ():
         size = row(name).size
         if isinstance(size, tuple) and len(size) == 4 and size[:last] == counts[:last] and counts[last] <= size[last]:
             yield name, counts[last] == size[last]
-    if source.small and any(counts[:3]) and not counts[3]:
+    if source.small and 0 < max(counts[:3]) <= len(state) and not counts[3]:
         for family in ("cifar_resnet", "cifar_plain", "cifar_preact_resnet"):
             yield f"{family}{6 * max(counts) + 2}", len(set(counts[:3])) == 1
 
@@ -151,7 +151,7 @@ def _begins_alike(name: str, state: State) -> bool:
 def _beginning(name: str) -> dict[str, tuple[int, ...]]:
     """The shapes of the convolutions in the stem and the first unit of `name`."""
     entry = row(name)
-    size = (1, 1, 1, 1) if isinstance(entry.size, tuple) and len(entry.size) == 4 else entry.size
+    size = (1, 1, 1, 1) if isinstance(entry.size, tuple) else 8  # the smallest of each kind
     with shapes_only():
         short = entry.builder(size, **{k: v for k, v in entry.arguments.items() if not k.startswith("drop_")})
     return {key: tuple(p.shape) for key, p in short.named_parameters() if re.match(r"(layer1\.0\.)?conv", key)}

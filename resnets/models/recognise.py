@@ -7,6 +7,7 @@ its layers (strides, paddings, epsilons) chooses the variant, and is then held a
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,7 +69,7 @@ def recognise(content: Content | Any, where: object, how: How | None = None) -> 
         return _recognise(_unwrapped(found), how or How())
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    except (TypeError, RuntimeError) as error:  # of the network that the file describes
+    except (TypeError, RuntimeError, LookupError) as error:  # of tensors of a wrong kind, and the network they describe
         raise ValueError(f"{where}: {one_line(error)}") from None
 
 
@@ -101,7 +102,8 @@ def _recognise(content: Content, how: How) -> Recognised:
     frame = skeleton(model, num_classes, **changes)
     weights, left_over = fitted(weights, frame, how.partial)
     if wrong := contradictions(layout, content, model, frame):
-        raise ValueError(f"a mixture: {'; '.join(wrong[:3])}{f' ... ({len(wrong)} in all)' if wrong[3:] else ''}")
+        more = f" ... ({len(wrong)} in all)" if wrong[3:] else ""
+        raise ValueError(f"layers of no network here, a mixture perhaps: {'; '.join(wrong[:3])}{more}")
     theirs = {ours: name for name, ours in names.items()}
     return Recognised(weights, content.format, layout.name, tuple(theirs.get(n, n) for n in left_over), tuple(remarks))
 
@@ -128,8 +130,8 @@ def _layout(content: Content) -> tuple[Layout, dict[str, str]]:
     for other, others in readings:
         if known := [name for name in rest if name in others]:
             raise ValueError(f"a mixture of the layouts of {layout.name} and {other.name}: {few(known)}")
-    if len(set(names.values())) < len(names):
-        twice = [name for name, ours in names.items() if list(names.values()).count(ours) > 1]
+    times = Counter(names.values())
+    if twice := [name for name, ours in names.items() if times[ours] > 1]:
         raise ValueError(f"a mixture: {few(twice)} are one tensor by two names")
     return layout, names
 
@@ -140,8 +142,8 @@ def _source(layout: Layout, state: State, content: Content, how: How) -> tuple[L
         if how.origin not in LAYOUTS:
             raise ValueError(f"origin is {how.origin!r}, allowed are {', '.join(LAYOUTS)}")
         return LAYOUTS[how.origin], []
-    gain = _gain(state)
-    if gain < LARGEST_GAIN or layout in large_inputs():
+    contradicts = _gain(state) > LARGEST_GAIN and layout not in large_inputs()
+    if not contradicts:
         return layout, []
     words = " ".join(content.says.values()).lower()
     named = [source for source in large_inputs() if re.search(source.called, words)]

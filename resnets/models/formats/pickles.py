@@ -156,12 +156,7 @@ class _Machine:
             list.extend(self.stack[-1], items)
 
     def _fill(self, items: list[Any]) -> None:
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            # Anything else may be nested, and hashing it goes as deep as it is.
-            if not isinstance(key, str | int | float | bytes | None):
-                raise ValueError(f"a table by {type(key).__name__}")
-            if not isinstance(self.stack[-1], Inert):
-                dict.__setitem__(self.stack[-1], key, value)
+        _enter({} if isinstance(self.stack[-1], Inert) else self.stack[-1], items)
 
     # Names and calls
 
@@ -198,6 +193,15 @@ class _Machine:
         if self.persistent is None:
             raise Refused("refers to objects outside the pickle")
         self.stack.append(self.persistent(*self._last(1)))
+
+
+def _enter(table: dict[Any, Any], items: list[Any]) -> None:
+    """Keys and values in turn, into `table`."""
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        # Anything else may be nested, and hashing it goes as deep as it is.
+        if not isinstance(key, str | int | float | bytes | None):
+            raise ValueError(f"a table by {type(key).__name__}")
+        dict.__setitem__(table, key, value)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -272,10 +276,9 @@ def _text(value: Any) -> str:
 
 
 def _ordered(pairs: Any = ()) -> dict[Any, Any]:
-    machine = _Machine({}, None)
-    machine.stack.append({})
-    machine._fill([part for pair in pairs for part in (pair[0], pair[1])])
-    return machine.stack[0]
+    made: dict[Any, Any] = {}
+    _enter(made, [part for pair in pairs for part in (pair[0], pair[1])])
+    return made
 
 
 PLAIN: Known = {
