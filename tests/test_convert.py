@@ -324,8 +324,10 @@ def test_a_part_judges_nothing(part: Path, tmp_path: Path, capsys: pytest.Captur
     with pytest.raises(ValueError, match=r"the weights: lack tensors of resnet18, layer4\.0\.conv1.*to be trained"):
         load(weights)
     write_weights(tmp_path / "ours.safetensors", weights)
-    assert main(["predict", str(tmp_path / "ours.safetensors"), "x.png"]) == 2
-    assert "ours.safetensors: lack tensors of resnet18" in capsys.readouterr().err
+    path = str(tmp_path / "ours.safetensors")
+    for words in (["predict", path, "x.png"], ["evaluate", path, "--data", "digits"]):
+        assert main(words) == 2
+        assert "ours.safetensors: lack tensors of resnet18" in capsys.readouterr().err
     assert "these weights lack" in refused(
         capsys, tmp_path / "ours.safetensors", "--to", "timm", "--out", tmp_path / "x.pth"
     )

@@ -274,7 +274,7 @@ def test_checkpoints_of_something_else(tmp_path: Path, content: Any, what: str) 
 
 def test_sources_that_do_not_exist(tmp_path: Path) -> None:
     assert "no such file or folder" in refusal(tmp_path / "none.pth")
-    assert "ships no weights of this network (it ships none)" in refusal("resnet18")
+    assert "ships no weights of this network (it ships " in refusal("resnet18")
 
 
 def test_parameters_that_do_not_fit_are_named(tmp_path: Path) -> None:
@@ -450,7 +450,7 @@ def test_an_unknown_change_is_refused_with_weights_too() -> None:
 
 
 def test_shipped_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="the package ships no weights of cifar_resnet8; it ships none"):
+    with pytest.raises(ValueError, match="the package ships no weights of cifar_resnet8; it ships "):
         create_model("cifar_resnet8", weights="package")
     (tmp_path / "weights").mkdir()
     write_weights(tmp_path / "weights" / "cifar_resnet8.safetensors", small())

@@ -73,13 +73,17 @@ def load(weights: str | Path | Weights) -> nn.Module:
     Raises ValueError as `read_weights` does, and for weights that are a part of a network's only.
     """
     loaded = weights if isinstance(weights, Weights) else read_weights(weights)
-    if loaded.missing:
-        of = "the weights" if isinstance(weights, Weights) else weights
+    check_whole(loaded, "the weights" if isinstance(weights, Weights) else weights)
+    return create_model(loaded.model, weights=loaded).eval()
+
+
+def check_whole(weights: Weights, source: object) -> None:
+    """ValueError, beginning with `source`, where weights are a part of a network's only, so that it could not judge."""
+    if weights.missing:
         raise ValueError(
-            f"{of}: lack tensors of {loaded.model}, {few(loaded.missing)}: there is no network to be used, "
+            f"{source}: lack tensors of {weights.model}, {few(weights.missing)}: there is no network to be used, "
             "only one to be trained (`create_model`)"
         )
-    return create_model(loaded.model, weights=loaded).eval()
 
 
 def _with_facts(model: nn.Module, name: str, changes: dict[str, Any], preprocessing: Preprocessing | None) -> nn.Module:
