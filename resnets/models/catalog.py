@@ -126,7 +126,8 @@ def blueprint(name: str) -> tuple[nn.Module, list[Layer]]:
 def model_spec(name: str) -> ModelSpec:
     """What `name` is, by what `counted` says of it."""
     entry = row(name)
-    return ModelSpec(name, *(_recorded().get(name) or counted(name)), entry.source, entry.input_size)
+    layers, params, multiply_adds = _recorded().get(name) or counted(name)
+    return ModelSpec(name, layers, params, multiply_adds, entry.source, entry.input_size)
 
 
 def counted(name: str) -> tuple[int, int, int]:
