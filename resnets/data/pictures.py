@@ -4,6 +4,9 @@ Size and crop are computed as torchvision's `Resize` and `CenterCrop` do, so tha
 they were evaluated on.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +29,35 @@ def read_picture(path: Path | str, resize: int, crop: int) -> UInt8[Tensor, "3 c
     """
     if not 0 < crop <= resize:
         raise ValueError(f"crop is {crop}, allowed is 1 to resize ({resize})")
-    try:
-        with Image.open(path) as opened:
-            picture = _scaled(_rgb(ImageOps.exif_transpose(opened)), resize)
-    except UnidentifiedImageError:
-        raise ValueError(f"{path}: not a readable picture (of no format that Pillow knows)") from None
-    except Exception as error:  # decoders raise whatever they like: SyntaxError, struct.error, ...
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path}: not a readable picture ({reason})") from None
+    with _readable(str(path)):
+        picture = _scaled(_opened(path), resize)
     left, top = (round((side - crop) / 2) for side in picture.size)
     pixels = np.array(picture.crop((left, top, left + crop, top + crop)))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def decode_whole(content: bytes, name: str) -> UInt8[np.ndarray, "H W 3"]:
+    """All pixels of an encoded picture, RGB, as `read_picture` sees them; ValueError, which begins with `name`."""
+    with _readable(name):
+        return np.array(_opened(BytesIO(content)))
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Whatever is raised within becomes one line that begins with `name`."""
+    try:
+        yield
+    except UnidentifiedImageError:
+        raise ValueError(f"{name}: not a readable picture (of no format that Pillow knows)") from None
+    except Exception as error:  # decoders raise whatever they like: SyntaxError, struct.error, ...
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{name}: not a readable picture ({reason})") from None
+
+
+def _opened(source: Path | str | BytesIO) -> Image.Image:
+    """The picture, upright and in mode RGB."""
+    with Image.open(source) as opened:
+        return _rgb(ImageOps.exif_transpose(opened))
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
