@@ -15,6 +15,8 @@ from PIL import Image
 from resnets.data.views import Box
 
 _BASELINE, _SEQUENTIAL, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
+_OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
+"""Lossless, hierarchical, or with arithmetic coding."""
 _SCAN, _APP1 = 0xDA, 0xE1
 _MOST_PIXELS, _MOST_DECODED = 1 << 26, 1 << 25
 """Of a picture, and of what is decoded of it. One that says it is larger goes to Pillow, which knows what to refuse."""
@@ -60,8 +62,8 @@ def _header(data: bytes) -> Header | None:
             height, width = (int.from_bytes(data[at + k : at + k + 2], "big") for k in (5, 7))
             usual = bits == 8 and components in (1, 3) and 0 < height * width <= _MOST_PIXELS
             return Header(height, width, None if marker == _PROGRESSIVE else at + 5) if usual else None
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xCC) or marker == _SCAN or length < 2:
-            return None  # lossless, hierarchical, arithmetic, or no header at all
+        if marker in _OTHER_FRAMES or marker == _SCAN or length < 2:
+            return None
         if marker == _APP1 and not _upright(data[at + 4 : at + 2 + length]):
             return None
         at += 2 + length

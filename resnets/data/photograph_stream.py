@@ -57,10 +57,12 @@ class PhotographStream:
         assert step >= 0
         first = step * self.batch_size
         begin = first + self.rank * self.share
-        epochs, places = zip(*(divmod(position, self.count) for position in range(begin, begin + self.share)))
-        indices = [int(self._order(epoch)[place]) for epoch, place in zip(epochs, places, strict=True)]
+        positions = [divmod(position, self.count) for position in range(begin, begin + self.share)]
+        indices = [int(self._order(epoch)[place]) for epoch, place in positions]
         sizes = self.sizes
-        return Drawn(indices, list(epochs), sizes if isinstance(sizes, int) else sizes(first // self.count))
+        return Drawn(
+            indices, [epoch for epoch, _ in positions], sizes if isinstance(sizes, int) else sizes(first // self.count)
+        )
 
     def _order(self, epoch: int) -> np.ndarray:
         """A permutation of 0..count-1; the last two are kept, since a batch may need both."""

@@ -42,6 +42,17 @@ def decode_whole(content: bytes, name: str) -> UInt8[np.ndarray, "H W 3"]:
         return np.array(_opened(BytesIO(content)))
 
 
+def reduced(content: bytes, name: str, shorter_side: int, quality: int) -> bytes:
+    """An encoded picture made smaller, as a JPEG; the very bytes where it is no larger. ValueError as above."""
+    with _readable(name):
+        picture = _opened(BytesIO(content))
+        if min(picture.size) <= shorter_side:
+            return content
+        stored = BytesIO()
+        _scaled(picture, shorter_side).save(stored, "JPEG", quality=quality, subsampling="4:2:0")
+    return stored.getvalue()
+
+
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
     """Whatever is raised within becomes one line that begins with `name`."""
