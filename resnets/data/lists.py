@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -135,13 +136,12 @@ def _csv(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _parquet(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     try:
-        import pyarrow
-        import pyarrow.parquet
+        parquet = import_module("pyarrow.parquet")
     except ImportError:
         raise ValueError(f"{path}: lists in Parquet need pyarrow; type: pip install 'resnets[parquet]'") from None
     try:
-        table = pyarrow.parquet.read_table(path)
-    except (OSError, pyarrow.ArrowException) as error:
+        table = parquet.read_table(path)
+    except Exception as error:  # OSError, and pyarrow's own
         raise ValueError(f"{path}: not a list in Parquet ({' '.join(str(error).split())})") from None
     for number, row in enumerate(table.to_pylist(), 1):
         yield f"{path}, row {number}", {name: "" if value is None else str(value) for name, value in row.items()}

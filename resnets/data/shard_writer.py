@@ -51,13 +51,14 @@ def write_shards(
     reduction: Reduction | None = None,
     shard_bytes: int = BYTES,
     log: Log = say,
+    beside: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes the pictures of each split to tars in the new folder `out`, and an index that `shards` opens.
 
     The bytes of all files follow from the pictures alone. In the tars the pictures stand in an order that has nothing
     to do with their classes, for those who read tars from end to end; in the index they keep their order. The folder
-    is whole or not there. ValueError, of one line, where it is there already, the disk has too little room, or a
-    picture cannot be read.
+    is whole or not there; files to put `beside` the shards are given by name and content. ValueError, of one line,
+    where it is there already, the disk has too little room, or a picture cannot be read.
     """
     if shard_bytes < 1:
         raise ValueError(f"bytes of a shard are {shard_bytes}, allowed are whole numbers from 1")
@@ -66,6 +67,8 @@ def write_shards(
             raise ValueError(f"{photographs.name}: shards need pictures with labels")
     needed = sum(bytes_of(photographs, 4 * tars.BLOCK) for photographs in splits.values())
     with new_folder(out, needed) as fresh:
+        for name, content in (beside or {}).items():
+            write_atomic(fresh / name, content)
         for split, photographs in splits.items():
             how = f", {reduction}" if reduction else ""
             log(f"{photographs.name}: {len(photographs)} pictures for {split} into {out}{how}")

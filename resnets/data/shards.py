@@ -36,7 +36,12 @@ def shards(place: str | Path, split: Split, log: Log = say) -> Photographs:
     where the index or a shard is missing, damaged, or does not belong to the other.
     """
     base = str(place).rstrip("/") + "/"
-    index = _index(base, split, log)
+    return indexed(_index(base, split, log), str(place))
+
+
+def indexed(index: ShardIndex, place: str) -> Photographs:
+    """The pictures of an index whose shards lie in the folder, or at the address, `place`."""
+    base = place.rstrip("/") + "/"
     sources = [_source(base, shard.file) for shard in index.shards]
     for source, shard in zip(sources, index.shards, strict=True):
         if not is_address(source):
@@ -51,7 +56,7 @@ def shards(place: str | Path, split: Split, log: Log = say) -> Photographs:
         return content[tars.BLOCK :]
 
     labels = torch.from_numpy(index.labels)
-    return Photographs(str(place), index.names, labels, index.classes, read, size.__getitem__, index.stored)
+    return Photographs(place, index.names, labels, index.classes, read, size.__getitem__, index.stored)
 
 
 def _index(base: str, split: Split, log: Log) -> ShardIndex:
@@ -78,7 +83,7 @@ def _made(folder: Path, found: list[Path], log: Log) -> dict[Split, ShardIndex]:
         "train": [path for path, said in words.items() if said == {"train"}],
         "test": [path for path, said in words.items() if said == {tested}],
     }
-    read = {split: index_tars(paths, log) for split, paths in parts.items() if paths}
+    read: dict[Split, ShardIndex] = {split: index_tars(paths, log) for split, paths in parts.items() if paths}
     classes = _class_names(folder / "classes.txt", 1 + max(int(index.labels.max()) for index in read.values()))
     made: dict[Split, ShardIndex] = {split: replace(index, classes=classes) for split, index in read.items()}
     try:

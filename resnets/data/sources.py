@@ -5,13 +5,22 @@ import stat
 from pathlib import Path
 from typing import Literal
 
-from resnets.data import cifar
+from resnets.data import cifar, lists
+from resnets.data.devkit import SYNSETS, named
 from resnets.data.digits import digits
-from resnets.data.folder import folder
+from resnets.data.folder import folder, photographs
 from resnets.data.images import ImageSet
+from resnets.data.photographs import Photographs
+from resnets.data.ranges import is_address
+from resnets.data.shards import is_sharded, shards
 from resnets.files import Log, caches, say
 
 _SIDE = 32
+IMAGENET = "imagenet"
+_PHOTOGRAPHS = (
+    "allowed are imagenet, a folder with a sub-folder of pictures for each class, a list (.csv, .parquet), "
+    "and a folder or an http address of shards"
+)
 _ALLOWED = (
     "allowed are digits, cifar10, cifar100, a folder with a sub-folder of pictures for each class, "
     "or a folder of CIFAR's binary files"
@@ -48,6 +57,33 @@ def open_data(name_or_path: str | Path, split: Literal["train", "test"], size: i
         _check_size(name, size)
         return cifar.read(layout, split, path)
     return folder(path, size, split, log)
+
+
+def open_photographs(name_or_path: str | Path, split: Literal["train", "test"], log: Log = say) -> Photographs:
+    """The pictures of `split`, of any size and still encoded: `imagenet`, or what lies at a path or an address.
+
+    That is a folder with a sub-folder for each class (`resnets.data.folder`), a list (`lists`), a folder or an address
+    of shards (`shards`), or what `resnets data prepare imagenet` made. ValueError, of one line, where there is no such
+    data, or it is damaged.
+    """
+    name = str(name_or_path)
+    if is_address(name):
+        return shards(name, split, log)
+    path = data_home() / name if name == IMAGENET else Path(name_or_path).expanduser()
+    try:
+        kind = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        what = "type: resnets data prepare imagenet --from DIR" if name == IMAGENET else _PHOTOGRAPHS
+        raise ValueError(f"data: {str(path)!r} cannot be opened ({reason}); {what}") from None
+    if not stat.S_ISDIR(kind):
+        if path.suffix.lower() not in lists.SUFFIXES:
+            raise ValueError(f"data: {name!r} is a file, but no list; {_PHOTOGRAPHS}")
+        return lists.listed(path, split, log)
+    if is_sharded(path):
+        return shards(path, split, log)
+    found = photographs(path, split, log)
+    return named(found, path / SYNSETS) if (path / SYNSETS).is_file() else found
 
 
 def _check_size(name: str, size: int) -> None:
