@@ -1,7 +1,7 @@
 """JPEG pictures decoded only as far as they are needed: down to the last row wanted, and at a fraction of their size.
 
 What is decoded at full size is equal, bit for bit, to what Pillow makes of the file: both use libjpeg-turbo, with the
-accurate inverse transform and smooth chroma. Everything unusual is left to Pillow (`resnets.data.pictures`).
+accurate transform and smooth chroma. Everything unusual is left to Pillow (`resnets.data.pictures`).
 """
 
 import threading
@@ -22,8 +22,6 @@ _MOST_PIXELS, _MOST_DECODED = 1 << 26, 1 << 25
 """Of a picture, and of what is decoded of it. One that says it is larger goes to Pillow, which knows what to refuse."""
 _MARGIN = 32
 """Rows decoded below the last one wanted, at least: a block of chroma, whose smoothing looks one row further."""
-_SPARE = 2
-"""How many times finer than the network's input a reduced picture must be: what is left is done by a better filter."""
 _ORIENTATION = 0x0112
 _REST_SKIPPED = "extraneous bytes before marker 0xd9"
 """What the decoder says where rows below those it was asked for were passed over up to the end of the picture."""
@@ -79,14 +77,12 @@ def _upright(metadata: bytes) -> bool:
     return b"tiff:Orientation" not in metadata
 
 
-def decode(data: bytes, found: Header, box: Box, size: int) -> UInt8[np.ndarray, "h w 3"] | None:
-    """The pixels in `box`, RGB: at full size, or at the smallest of 1/2, 1/4, 1/8 that has 2 `size` pixels a side.
+def decode(data: bytes, found: Header, box: Box, part: int) -> UInt8[np.ndarray, "h w 3"] | None:
+    """The pixels in `box`, RGB, at 1 / `part` of their size: 1, 2, 4 or 8, of which the box's edges are multiples.
 
-    At a fraction the edges of the box are rounded to whole pixels of the smaller picture. None where the decoder finds
-    something to complain about: Pillow decides about that. Below the box, only the end of the picture is looked for.
+    None where the decoder finds something to complain about: Pillow decides about that. Below the box, only the end of
+    the picture is looked for.
     """
-    least = min(box.height, box.width)
-    part = next(part for part in (8, 4, 2, 1) if part == 1 or least >= _SPARE * size * part)
     if found.height * found.width > _MOST_DECODED * part**2:
         return None
     pixels = _upper(data, found, box.top + box.height, part)
@@ -95,10 +91,8 @@ def decode(data: bytes, found: Header, box: Box, size: int) -> UInt8[np.ndarray,
             pixels = _pixels(data, found.height, found.width, part)
         except ValueError:
             return None
-    top, left, bottom, right = (
-        round(edge / part) for edge in (box.top, box.left, box.top + box.height, box.left + box.width)
-    )
-    return np.ascontiguousarray(pixels[top:bottom, left:right])
+    top, left, height, width = (edge // part for edge in box)
+    return np.ascontiguousarray(pixels[top : top + height, left : left + width])
 
 
 def _upper(data: bytes, found: Header, bottom: int, part: int) -> np.ndarray | None:

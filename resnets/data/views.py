@@ -9,7 +9,7 @@ generator that is placed by its key (seed, epoch) and its counter (index) and ke
 import math
 import threading
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,7 +49,8 @@ class Augmentation:
     RandomResizedCrop has it.
     """
 
-    crop: Literal["shorter-side", "area"] = "shorter-side"
+    crop: str = "shorter-side"
+    """One of `CROPS`."""
     window: int = 224
     shorter_side: tuple[int, int] = (256, 480)
     area: tuple[float, float] = (0.08, 1.0)
