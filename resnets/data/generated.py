@@ -92,7 +92,7 @@ def _meta(wnids: list[str], train: int) -> bytes:
 
 def _picture(place: int, number: int, generator: np.random.Generator) -> bytes:
     """One picture of the class at `place`, encoded."""
-    height, width = (int(side) for side in generator.integers(70, 400, 2))
+    height, width = (int(side) for side in generator.integers(60, 300, 2))
     picture = Image.fromarray(_drawn(place, height, width, generator))
     odd = number % _ODD
     if odd == 0:
@@ -112,13 +112,14 @@ def _picture(place: int, number: int, generator: np.random.Generator) -> bytes:
 def _drawn(place: int, height: int, width: int, generator: np.random.Generator) -> np.ndarray:
     """The shape of a class on a background of soft colours and noise, uint8 (height, width, 3)."""
     colour, shape = list(CLASSES.values())[place]
-    soft = Image.fromarray(generator.integers(60, 200, (3, 3, 3), dtype=np.uint8)).resize((width, height))
+    soft = Image.fromarray(generator.integers(90, 170, (3, 3, 3), dtype=np.uint8)).resize((width, height))
     pixels = np.asarray(soft).astype(np.float32)
     radius = generator.uniform(0.25, 0.45) * min(height, width)
     x0, y0 = (generator.uniform(radius, side - radius) for side in (width, height))
     y, x = np.mgrid[:height, :width]
     pixels[shape((x - x0) / radius, (y - y0) / radius)] = colour
-    return np.clip(pixels + generator.normal(0, 12, pixels.shape), 0, 255).astype(np.uint8)
+    noise = generator.standard_normal(pixels.shape, dtype=np.float32)
+    return np.clip(pixels + 10 * noise, 0, 255).astype(np.uint8)
 
 
 def _new_tar(path: Path) -> tarfile.TarFile:

@@ -76,22 +76,32 @@ _opened = lru_cache(maxsize=_OPEN_FILES)(_Descriptor)
 # HTTP
 
 
+class _Connection:
+    """To one host, closed when nobody holds it any more, as when its thread has ended."""
+
+    def __init__(self, address: SplitResult) -> None:
+        kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+        self.open = kind(address.netloc, timeout=_SECONDS)
+
+    def __del__(self) -> None:
+        if hasattr(self, "open"):
+            self.open.close()
+
+
 class _Connections(threading.local):
-    """The open connections of a thread, by scheme and host: each is used again and again."""
+    """The connections of a thread, by scheme and host: each is used again and again."""
 
     def __init__(self) -> None:
-        self.by_host: dict[tuple[str, str], http.client.HTTPConnection] = {}
+        self._by_host: dict[tuple[str, str], _Connection] = {}
 
     def to(self, address: SplitResult) -> http.client.HTTPConnection:
         key = (address.scheme, address.netloc)
-        if key not in self.by_host:
-            kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-            self.by_host[key] = kind(address.netloc, timeout=_SECONDS)
-        return self.by_host[key]
+        if key not in self._by_host:
+            self._by_host[key] = _Connection(address)
+        return self._by_host[key].open
 
     def drop(self, address: SplitResult) -> None:
-        if connection := self.by_host.pop((address.scheme, address.netloc), None):
-            connection.close()
+        self._by_host.pop((address.scheme, address.netloc), None)
 
 
 _connections = _Connections()

@@ -115,10 +115,9 @@ def _source(base: str, file: str) -> str:
     """Where a shard lies that an index names: beside it, or where its path says."""
     if not is_address(base):
         return str(Path(base) / file)
-    source = urljoin(base, quote(file))
-    if not source.startswith(base):
+    if file.startswith("/") or ".." in file.split("/") or ":" in file:
         raise ValueError(f"{base}: its index names {file!r}, which does not lie beside it")
-    return source
+    return urljoin(base, quote(file))
 
 
 def _check_size(source: str, expected: int) -> None:
