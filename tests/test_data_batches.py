@@ -164,7 +164,7 @@ def test_waits_say_who_waited(slow: str) -> None:
 )
 def test_what_is_not_allowed(options: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        batches_of(**options)
+        PhotographBatches(SET, PhotographStream(len(SET), 4, 0, AREA), CPU, **options)
     with pytest.raises(ValueError, match="a stream of 4 images for set, which has 13"):
         PhotographBatches(SET, PhotographStream(4, 2, 0, AREA), CPU)
 

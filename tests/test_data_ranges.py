@@ -49,7 +49,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
@@ -60,7 +60,7 @@ def good(handler: Handler, begin: int, end: int) -> None:
 
 
 def status(code: int, **headers: str) -> Callable[[Handler, int, int], None]:
-    return lambda handler, begin, end: handler.answer(code, b"sorry", **headers)
+    return lambda handler, begin, end: handler.answer(code, b"sorry", None, **headers)
 
 
 def whole(handler: Handler, begin: int, end: int) -> None:
@@ -192,7 +192,7 @@ def test_pythons_own_server_knows_no_ranges(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(CONTENT)
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path)))

@@ -28,7 +28,12 @@ def shown(content: bytes, box: Box, size: int, shows: Box | None = None) -> Tens
 
 
 def torchvisions(picture: Image.Image, box: Box, size: int) -> Tensor:
-    cut = TF.resized_crop(picture, *box, size=[size, size], interpolation=TF.InterpolationMode.BILINEAR)
+    cut = TF.resized_crop(
+        picture,
+        *box,  # type: ignore[arg-type] - a picture is allowed, but not declared
+        size=[size, size],
+        interpolation=TF.InterpolationMode.BILINEAR,
+    )
     return torch.from_numpy(np.array(cut)).permute(2, 0, 1)
 
 
@@ -53,7 +58,9 @@ def test_pixels_are_torchvisions_on_the_fast_way(subsampling: str, progressive: 
     for box in BOXES:
         pixels = jpeg.decode(content, found, box, 1)
         left, top = box.left, box.top
-        assert np.array_equal(pixels, decoded(content).crop((left, top, left + box.width, top + box.height)))
+        cut = decoded(content).crop((left, top, left + box.width, top + box.height))
+        assert pixels is not None
+        assert np.array_equal(pixels, np.asarray(cut))
         for size in (64, 96):
             assert near(shown(content, box, size), torchvisions(decoded(content), box, size))
 
