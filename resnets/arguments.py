@@ -90,6 +90,10 @@ def _data(data: argparse.ArgumentParser) -> None:
     sub.add_argument("out", metavar="OUT", help="a new folder")
     _storing(sub)
 
+    sub = action("check", "decode every picture: which are damaged, odd, or there twice")
+    sub.add_argument("source", metavar="DATA")
+    sub.add_argument("--check", action="store_true", help="exit with 1 where a picture is damaged")
+
     sub = action("generate", "draw a tiny ImageNet, in its three archives, for trials")
     sub.add_argument("out", metavar="OUT", help="a new folder")
     sub.add_argument("--classes", metavar="N", type=int, default=4, help="2 to 8, default 4")

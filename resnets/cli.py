@@ -147,7 +147,10 @@ def describe(arguments: argparse.Namespace) -> None:
 def data(arguments: argparse.Namespace) -> None:
     from resnets.data.commands import ACTIONS
 
-    _print(arguments, *ACTIONS[arguments.action](arguments))
+    record, text = ACTIONS[arguments.action](arguments)
+    _print(arguments, record, text)
+    if arguments.action == "check" and arguments.check and record["damaged"]:
+        raise _Exit(1, f"{len(record['damaged'])} damaged")
 
 
 def train(arguments: argparse.Namespace) -> None:

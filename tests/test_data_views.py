@@ -30,10 +30,11 @@ def test_a_view_depends_on_seed_epoch_and_index_and_on_nothing_else(recipe: Augm
 def test_draws_are_those_of_a_counter_based_generator_placed_by_seed_epoch_and_index() -> None:
     view = PAPER.view(11, 12, 13, 375, 500)
     generator = np.random.Generator(np.random.Philox(key=(12 << 64) + 11, counter=13 << 64))
-    assert view.flip == (generator.random() < 0.5)
+    mirrored, scale, down, across, _ = generator.random(5)
+    assert view.flip == (mirrored < 0.5)
     assert view.colour == pytest.approx(0.1 * generator.standard_normal(3))
-    side = 256 + int(generator.random() * 225)
-    assert view.box.height == round(224 * 375 / side)
+    side = round(224 * 375 / (256 + int(scale * 225)))
+    assert view.box == (int(down * (375 - side + 1)), int(across * (500 - side + 1)), side, side)
 
 
 def test_the_papers_boxes() -> None:

@@ -134,7 +134,12 @@ def crop_flip(
 
 
 def mirror(images: Shaped[Tensor, "N C H W"], flip: Bool[Tensor, "N"]) -> Shaped[Tensor, "N C H W"]:
-    """Those images mirrored where `flip`; the memory format is kept."""
+    """The images, mirrored where `flip`; the memory format is kept."""
+    if images.device.type == "cpu":  # ten times as fast, one after the other
+        images = images.clone()
+        for index in flip.nonzero().flatten().tolist():
+            images[index] = images[index].flip(2)
+        return images
     return torch.where(flip[:, None, None, None], images.flip(3), images)
 
 

@@ -37,6 +37,14 @@ def shard(arguments: argparse.Namespace) -> Said:
     return {"path": str(out), "pictures": counts}, f"{out}: {counts['train']} for train, {counts['test']} for test"
 
 
+def check(arguments: argparse.Namespace) -> Said:
+    from resnets.data.check import check as look
+    from resnets.data.check import check_text
+
+    record = look(arguments.source)
+    return record, check_text(record)
+
+
 def generate(arguments: argparse.Namespace) -> Said:
     from resnets.data.generated import generate_imagenet
 
@@ -59,5 +67,6 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], Said]] = {
     "fetch": fetch,
     "prepare": prepare,
     "shard": shard,
+    "check": check,
     "generate": generate,
 }

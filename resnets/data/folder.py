@@ -76,7 +76,11 @@ def is_picture_name(name: str) -> bool:
 
 def _bytes(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        number = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # half the system calls of `read_bytes`
+        try:
+            return os.read(number, os.fstat(number).st_size)
+        finally:
+            os.close(number)
     except OSError as error:
         raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
 

@@ -20,8 +20,6 @@ _OTHER_FRAMES = (0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 _SCAN, _APP1 = 0xDA, 0xE1
 _MOST_PIXELS, _MOST_DECODED = 1 << 26, 1 << 25
 """Of a picture, and of what is decoded of it. One that says it is larger goes to Pillow, which knows what to refuse."""
-_MARGIN = 32
-"""Rows decoded below the last one wanted, at least: a block of chroma, whose smoothing looks one row further."""
 _ORIENTATION = 0x0112
 _REST_SKIPPED = "extraneous bytes before marker 0xd9"
 """What the decoder says where rows below those it was asked for were passed over up to the end of the picture."""
@@ -34,6 +32,8 @@ class Header(NamedTuple):
     width: int
     height_at: int | None
     """Where the height stands in the file, if rows can be left out: in sequential pictures."""
+    block: int
+    """Rows that are coded together."""
 
 
 def header(data: bytes) -> Header | None:
@@ -58,8 +58,10 @@ def _header(data: bytes) -> Header | None:
         if marker in (_BASELINE, _SEQUENTIAL, _PROGRESSIVE):
             bits, components = data[at + 4], data[at + 9]
             height, width = (int.from_bytes(data[at + k : at + k + 2], "big") for k in (5, 7))
-            usual = bits == 8 and components in (1, 3) and 0 < height * width <= _MOST_PIXELS
-            return Header(height, width, None if marker == _PROGRESSIVE else at + 5) if usual else None
+            if bits != 8 or components not in (1, 3) or not 0 < height * width <= _MOST_PIXELS:
+                return None
+            block = 8 * max(data[at + 11 + 3 * component] & 15 for component in range(components))
+            return Header(height, width, None if marker == _PROGRESSIVE else at + 5, block)
         if marker in _OTHER_FRAMES or marker == _SCAN or length < 2:
             return None
         if marker == _APP1 and not _upright(data[at + 4 : at + 2 + length]):
@@ -75,6 +77,17 @@ def _upright(metadata: bytes) -> bool:
         exif.load(metadata)
         return exif.get(_ORIENTATION, 1) == 1
     return b"tiff:Orientation" not in metadata
+
+
+def complaint(data: bytes) -> str | None:
+    """The first thing that the decoder finds wrong with a picture of the usual kind, None where there is nothing."""
+    found = header(data)
+    try:
+        if found and found.height * found.width <= _MOST_DECODED:
+            _pixels(data, found.height, found.width, 1)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def decode(data: bytes, found: Header, box: Box, part: int) -> UInt8[np.ndarray, "h w 3"] | None:
@@ -96,8 +109,11 @@ def decode(data: bytes, found: Header, box: Box, part: int) -> UInt8[np.ndarray,
 
 
 def _upper(data: bytes, found: Header, bottom: int, part: int) -> np.ndarray | None:
-    """The rows above `bottom` and some more: the file is said to be less high. None where that does not work."""
-    rows = -(-(bottom + _MARGIN) // _MARGIN) * _MARGIN
+    """The rows above `bottom` and some more: the file is said to be less high. None where that does not work.
+
+    Smoothing the chroma looks one row of it further, which stands for two rows of the picture.
+    """
+    rows = -(-(bottom + 2 * part) // found.block) * found.block
     if found.height_at is None or rows >= found.height:
         return None
     shorter = bytearray(data)

@@ -49,8 +49,10 @@ def show(content: bytes, name: str, draw: Draw, into: UInt8[Tensor, "1 3 S S"]) 
 def _rounded(view: View, size: int) -> tuple[View, int]:
     """The view with its box rounded, and the part of its size at which it can be decoded."""
     least = min(view.box.height, view.box.width)
-    part = next(part for part in (8, 4, 2, 1) if part == 1 or least >= _FINER * size * part)
-    return view._replace(box=Box(*(edge // part * part for edge in view.box))), part
+    for part in (8, 4, 2):
+        if least >= _FINER * size * part:
+            return view._replace(box=Box(*(edge // part * part for edge in view.box))), part
+    return view, 1
 
 
 def scale(pixels: UInt8[np.ndarray, "h w 3"], into: UInt8[Tensor, "1 3 S S"]) -> None:
@@ -59,5 +61,5 @@ def scale(pixels: UInt8[np.ndarray, "h w 3"], into: UInt8[Tensor, "1 3 S S"]) ->
     `into` is channels-last. This is what `interpolate(..., mode="bilinear", antialias=True)` calls, which can only
     return new memory: that doubles the time.
     """
-    image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
-    torch.ops.aten._upsample_bilinear2d_aa.out(image, into.shape[2:], False, None, None, out=into)
+    image = torch.from_numpy(pixels[None]).permute(0, 3, 1, 2)
+    torch._C._nn._upsample_bilinear2d_aa(image, into.shape[2:], False, None, out=into)  # type: ignore[attr-defined]

@@ -77,31 +77,36 @@ class Augmentation:
     def view(self, seed: int, epoch: int, index: int, height: int, width: int) -> View:
         """The view in `epoch` of the photograph at `index`, which is `height` x `width` pixels large."""
         generator = _generators.at(seed, epoch, index)
-        flip = generator.random() < 0.5 and self.flip
-        red, green, blue = (self.colour * generator.standard_normal(3)).tolist()
-        draw = _shorter_side_box if self.crop == "shorter-side" else _area_box
-        return View(flip, (red, green, blue), draw(self, generator, height, width))
+        mirrored, *first = generator.random(5).tolist()
+        one, two, three = (self.colour * generator.standard_normal(3)).tolist() if self.colour else (0.0, 0.0, 0.0)
+        if self.crop == "shorter-side":
+            box = _shorter_side_box(self, first, height, width)
+        else:
+            box = _area_box(self, first, generator, height, width)
+        return View(self.flip and mirrored < 0.5, (one, two, three), box)
 
 
-def _shorter_side_box(recipe: Augmentation, generator: np.random.Generator, height: int, width: int) -> Box:
+def _shorter_side_box(recipe: Augmentation, first: list[float], height: int, width: int) -> Box:
+    """The box for numbers from 0 to 1: how long the shorter side is, and where the square lies."""
+    scale, down, across, _ = first
     least, most = recipe.shorter_side
-    scale, down, across = generator.random(3).tolist()
     short = min(height, width)
-    scaled_short = least + int(scale * (most - least + 1))
-    side = max(1, round(recipe.window * short / scaled_short))
+    side = max(1, round(recipe.window * short / (least + int(scale * (most - least + 1)))))
     return Box(int(down * (height - side + 1)), int(across * (width - side + 1)), side, side)
 
 
-def _area_box(recipe: Augmentation, generator: np.random.Generator, height: int, width: int) -> Box:
+def _area_box(recipe: Augmentation, first: list[float], generator: np.random.Generator, height: int, width: int) -> Box:
+    """The box for four numbers from 0 to 1, area, aspect and place; where it does not fit the next four are drawn."""
     (least, most), aspects = recipe.area, recipe.aspect
     low, high = (math.log(aspect) for aspect in aspects)
     for _ in range(_ATTEMPTS):
-        size, shape, down, across = generator.random(4).tolist()
+        size, shape, down, across = first
         area = height * width * (least + size * (most - least))
         aspect = math.exp(low + shape * (high - low))
         wide, tall = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < wide <= width and 0 < tall <= height:
             return Box(int(down * (height - tall + 1)), int(across * (width - wide + 1)), tall, wide)
+        first = generator.random(4).tolist()
     # The picture is longer than any aspect allowed: as much of it as one of them shows.
     aspect = min(max(width / height, aspects[0]), aspects[1])
     tall, wide = min(height, round(width / aspect)), min(width, round(height * aspect))
