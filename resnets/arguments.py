@@ -1,8 +1,10 @@
 """The verbs and their arguments, as the command line takes them. Nothing of torch is needed to parse or to help."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from resnets.files import say
@@ -116,6 +118,7 @@ def _training(verb: AddVerb) -> None:
     sub.add_argument("--resume", metavar="DIR", help="go on with a stopped run")
     sub.add_argument("--list", action="store_true", help="say which recipes there are")
     sub.add_argument("--out", metavar="DIR", help="default runs/RECIPE-seedN; an existing run is refused")
+    sub.add_argument("--seeds", metavar="A..B", help="several runs, side by side; the same command goes on with them")
     sub.add_argument("--precision", choices=PRECISIONS)
     _add_results(sub)
 
@@ -128,13 +131,41 @@ def _use(verb: AddVerb) -> None:
     sub = verb("evaluate", "test error of weights; several make an ensemble", where=True)
     sub.add_argument("weights", metavar="WEIGHTS", nargs="+")
     sub.add_argument("--data", metavar="D", required=True, help="digits, cifar10, cifar100 or a path")
-    sub.add_argument("--protocol", default="single", help="how images are viewed: single")
+    sub.add_argument("--protocol", metavar="P,...", default="single", help="single, ten-crop, dense, or several")
     sub.add_argument("--precision", choices=PRECISIONS, default="fp32")
+    _testing(sub)
 
     sub = verb("predict", "what a network sees in pictures", where=True)
     sub.add_argument("weights", metavar="WEIGHTS")
     sub.add_argument("images", metavar="IMAGE", nargs="+")
     sub.add_argument("--save", metavar="DIR", help="draw the predictions on copies of the pictures")
+
+
+def _testing(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--scales",
+        metavar="S,...",
+        type=_sides,
+        default=(),
+        help="dense: shorter sides; the paper's are 224,256,384,480,640",
+    )
+    sub.add_argument("--flips", action="store_true", help="dense: mirror images too")
+    sub.add_argument("--batch-size", metavar="N", type=int, help="images that go through a network at once")
+    sub.add_argument("--threads", metavar="N", type=int, help="that decode pictures; default one a core")
+    sub.add_argument(
+        "--cache", metavar="DIR", type=Path, help="where scores are kept; default `scores` in $RESNETS_DATA"
+    )
+    sub.add_argument("--no-cache", action="store_true", help="neither look for kept scores nor keep any")
+    sub.add_argument(
+        "--submission", metavar="FILE", type=Path, help="write a file for the ILSVRC test server; needs no labels"
+    )
+    sub.add_argument("--synsets", metavar="FILE", type=Path, help="with --submission: meta.mat of the development kit")
+
+
+def _sides(text: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"[1-9]\d{0,4}(,[1-9]\d{0,4})*", text):
+        raise argparse.ArgumentTypeError(f"{text!r}, allowed are sides in pixels such as 224,256,384")
+    return tuple(map(int, text.split(",")))
 
 
 def _study(verb: AddVerb) -> None:

@@ -7,7 +7,7 @@ record and nothing else, so that training, `evaluate` and `predict` cannot drift
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -56,21 +56,28 @@ class Preprocessing:
         std = torch.tensor(self.std, dtype=torch.float32, device=device).reshape(1, 3, 1, 1)
 
         @lru_cache(maxsize=4)
-        def laid_out(height: int, width: int, memory_format: torch.memory_format) -> tuple[Tensor, Tensor]:
-            size = (1, 3, height, width)
-            return mean.expand(size).contiguous(memory_format=memory_format), std.expand(size).contiguous(
-                memory_format=memory_format
-            )
+        def laid_out(height: int, width: int, memory_format: torch.memory_format) -> list[Tensor]:
+            return [value.expand(1, 3, height, width).contiguous(memory_format=memory_format) for value in (mean, std)]
 
         def normalise(images: UInt8[Tensor, "N 3 H W"]) -> Float[Tensor, "N 3 H W"]:
             images = images.flip(1) if self.channels == "BGR" else images
-            # In place, by values that lie in memory as the images do: on a CPU three times as fast as as it is written.
+            # In place, by values that lie in memory as the images do: on a CPU this takes a third of the time.
             last = images.is_contiguous(memory_format=torch.channels_last)
-            memory_format = torch.channels_last if last else torch.contiguous_format
-            shift, scale = laid_out(*images.shape[2:], memory_format)
+            shift, scale = laid_out(*images.shape[2:], torch.channels_last if last else torch.contiguous_format)
             return images.to(torch.float32, copy=True).div_(255).sub_(shift).div_(scale)
 
         return normalise
+
+    @property
+    def has_channel_mean(self) -> bool:
+        """Whether the mean is of channels, so that it fits images of any size, not of pixels."""
+        return torch.tensor(self.mean).ndim == 1
+
+    def with_channel_mean(self) -> "Preprocessing":
+        """The same for images of any size: in place of a mean for each pixel stands its average over the pixels."""
+        if self.has_channel_mean:
+            return self
+        return replace(self, mean=torch.tensor(self.mean, dtype=torch.float64).mean((1, 2)).tolist())
 
     def to_json(self) -> str:
         """One line of JSON from which `from_json` makes an equal record."""

@@ -11,7 +11,7 @@ import torch
 from conftest import TINY
 from PIL import Image
 
-from resnets import cli
+from resnets import verbs
 from resnets.arguments import parse
 from resnets.classification import run as runs
 from resnets.cli import main
@@ -144,7 +144,10 @@ def test_the_last_line_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("evaluate RUN --data nowhere", "nowhere"),
         ("evaluate RUN --data cifar10", "resnets data fetch cifar10"),
         ("evaluate RUN", "--data"),
-        ("evaluate RUN --data digits --protocol dense", "protocol is 'dense', allowed is single"),
+        ("evaluate RUN --data digits --protocol dense", "protocol is 'dense', allowed is single for digits"),
+        ("evaluate RUN --data digits --protocol one", "protocol is 'one', allowed are single, ten-crop, dense"),
+        ("evaluate RUN --data digits --scales 224,", "argument --scales: '224,', allowed are sides in pixels"),
+        ("evaluate RUN --data digits --batch-size 0", "batch_size is 0, allowed is 1 or more"),
         ("evaluate RUN --data digits --precision tf32", "precision is 'tf32'"),
         ("evaluate RUN --data digits --precision fp16", "'fp16'"),
         ("evaluate RUN --data digits --device cuda", "device is 'cuda'"),
@@ -278,7 +281,7 @@ def test_fields_stand_before_and_after_options(words: str) -> None:
 
 
 def test_seeds() -> None:
-    seeds: Callable[[str], range] = cli._seeds
+    seeds: Callable[[str], range] = verbs._seeds
     assert list(seeds("3")) == [3]
     assert list(seeds("0..4")) == [0, 1, 2, 3, 4]
     for text in ("", "..", "1..", "..2", "-1", "1..x", "2..1", "²"):

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from resnets.data.cifar import LAYOUTS
+from resnets.data.images import ImageSet
 from resnets.data.photographs import Photographs
 from resnets.data.shard_writer import write_shards
 from resnets.data.shards import Split
-from resnets.data.sources import data_home, open_data, open_photographs
+from resnets.data.sources import data_home, open_data, open_photographs, open_whole
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +63,20 @@ def test_a_folder_of_pictures_by_path(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(open_data("digits", "test")) == 500  # the name comes first
     monkeypatch.setenv("HOME", str(tmp_path))
     assert len(open_data("~/digits", "train")) == 2
+
+
+def test_pictures_as_they_are(home: Path, tmp_path: Path) -> None:
+    layout(home / "cifar-10-batches-bin", "test_batch.bin")
+    for name in ("digits", "cifar10", home):
+        assert isinstance(open_whole(name, "test"), ImageSet)
+    found = open_whole(pictures(tmp_path / "folder"), "test")
+    assert isinstance(found, Photographs)
+    assert (found.names, found.classes, found.labels.tolist()) == (("test/a/x.png",), ("a", "b"), [0])
+    flat = open_whole(tmp_path / "folder" / "train" / "a", "test")
+    assert isinstance(flat, Photographs)
+    assert (flat.names, flat.classes, flat.labels.tolist()) == (("x.png",), (), [-1])
+    with pytest.raises(ValueError, match="allowed are digits, cifar10, cifar100, a folder"):
+        open_whole(tmp_path / "nowhere", "test")
 
 
 @pytest.mark.parametrize("name", ["cifar", "", "no/such/path", "x" * 5000, "nul\0"])
@@ -120,11 +135,12 @@ def test_photographs_of_every_layout_are_the_same(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere", r"data: 'nowhere' cannot be opened \(No such file.*allowed are imagenet, a folder with"),
+        ("nowhere", r"data: 'nowhere' cannot be opened \(No such file.*allowed are digits.* also imagenet, a list"),
         ("a\0b", "cannot be opened"),
-        ("note.txt", "data: 'note.txt' is a file, but no list; allowed are imagenet"),
+        ("note.txt", "data: 'note.txt' is a file, but no list; allowed are"),
         ("imagenet", "imagenet' cannot be opened .*; type: resnets data prepare imagenet --from DIR"),
         ("empty", "empty: 0 classes found"),
+        ("archives", "archives: ImageNet's archives; type: resnets data prepare imagenet --from "),
         ("http://127.0.0.1:1/nothing", r"^http://127\.0\.0\.1:1/nothing/train\.index\.json: .* tried 5 times"),
     ],
 )
@@ -133,6 +149,8 @@ def test_no_photographs(name: str, message: str, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("resnets.data.ranges._PAUSES", (0.0,) * 4)
     (tmp_path / "note.txt").write_text("no list")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "archives").mkdir()
+    (tmp_path / "archives" / "ILSVRC2012_img_train.tar").touch()
     with pytest.raises(ValueError, match=message):
         open_photographs(name, "train")
 

@@ -129,22 +129,26 @@ def test_the_newest_degradation_with_its_verdict(tmp_path: Path) -> None:
     assert "**The paper's degradation does not show.**" in BLOCKS["degradation"](tmp_path)
 
 
-def test_the_newest_speed_of_each_kind(tmp_path: Path) -> None:
+def test_the_newest_speed_of_each_thing(tmp_path: Path) -> None:
+    plain = {"images_per_second": 400.4, "ratio": 1.0, "share_of_limit": 0.251}
     line = {
-        "what": "training x",
-        "plain_images_per_second": 400,
-        "ours_images_per_second": 1000,
-        "ratio": 2.5,
+        "kind": "training",
+        "model": "cifar_resnet20",
+        "batch": 128,
+        "sides": {"plain": plain, "fused": {"images_per_second": 1000.0, "ratio": 2.5, "share_of_limit": 0.6}},
+        "device": "CPU, 2 threads",
         "precision": "bf16",
-        "compiled": False,
-        **ENVIRONMENT,
+        "environment": ENVIRONMENT,
     }
-    newer = {**line, "ours_images_per_second": 1200, "ratio": 3.0}
-    _write(tmp_path / "bench" / "training.jsonl", [line, {**line, "compiled": True}, newer])
+    newer = {**line, "sides": {"plain": plain, "fused": {**line["sides"]["fused"], "images_per_second": 1100.0}}}
+    other = {**line, "kind": "inference", "batch": 1, "sides": {"plain": {**plain, "images_per_second": 7.5}}}
+    _write(tmp_path / "bench" / "speed.jsonl", [line, other, newer])
     text = BLOCKS["speed"](tmp_path)
-    assert "| training x; bf16 | 400 | 1,200 | 3.00 |" in text
-    assert "| training x; bf16, compiled | 400 | 1,000 | 2.50 |" in text
-    assert "torch 2.15.0" in text
+    assert "| training of `cifar_resnet20`, batch 128 | plain | 400 | 1.00 | 25% |" in text
+    assert "|  | fused | 1,100 | 2.50 | 60% |" in text
+    assert "| inference of `cifar_resnet20`, batch 1 | plain | 7.5 | 1.00 | 25% |" in text
+    assert "1,000" not in text
+    assert "On CPU, 2 threads, bf16; torch 2.15.0" in text
 
 
 def test_filling_leaves_the_rest_alone_and_is_repeatable(tmp_path: Path) -> None:
@@ -187,8 +191,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "Not measured" in readme.read_text()
     assert counts.read_text() == "{}\n"
     assert main(["--check"]) == 0
-    _write(tmp_path / "results" / "bench" / "training.jsonl", [])
-    (tmp_path / "results" / "bench" / "training.jsonl").write_text("{broken\n")
+    _write(tmp_path / "results" / "bench" / "speed.jsonl", [])
+    (tmp_path / "results" / "bench" / "speed.jsonl").write_text("{broken\n")
     assert main([]) == 2
-    assert "training.jsonl, line 1" in capsys.readouterr().err
+    assert "speed.jsonl, line 1" in capsys.readouterr().err
     assert main(["missing.md"]) == 2

@@ -126,8 +126,24 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"silent\.safetensors does not say what its network expects"):
         evaluate([str(silent)], "digits", ["single"])
     good = weights(tmp_path / "good.safetensors")
-    with pytest.raises(ValueError, match="protocol is 'dense', 'all', allowed is single"):
-        evaluate([str(good)], "digits", ["single", "dense", "all"])
+    with pytest.raises(ValueError, match="protocol is 'all', 'one', allowed are single, ten-crop, dense"):
+        evaluate([str(good)], "digits", ["single", "all", "dense", "one"])
+    with pytest.raises(ValueError, match="protocol is 'dense', 'ten-crop', allowed is single for digits"):
+        evaluate([str(good)], "digits", ["single", "dense", "ten-crop"])
+    with pytest.raises(ValueError, match="protocol is single,single, allowed is each of them once"):
+        evaluate([str(good)], "digits", ["single", "single"])
+    options: dict[str, Any]
+    for options in ({"scales": (40,)}, {"flips": True}):
+        with pytest.raises(ValueError, match="scales and flips are of the protocol dense, which is not asked for"):
+            evaluate([str(good)], "digits", ["single"], **options)
+    for options in ({"batch_size": 0}, {"threads": 0}):
+        with pytest.raises(ValueError, match=f"{next(iter(options))} is 0, allowed is 1 or more"):
+            evaluate([str(good)], "digits", ["single"], **options)
+    with pytest.raises(ValueError, match="weights: none are given"):
+        evaluate([], "digits", ["single"])
+    wide = weights(tmp_path / "wide.safetensors", preprocessing=replace(PREPROCESSING, crop=40, resize=48))
+    with pytest.raises(ValueError, match=r"wide\.safetensors is for images of 40x40, those of digits are 32x32"):
+        evaluate([str(good), str(wide)], "digits", ["single"])
     broken = read_weights(good)
     broken.state["fc.bias"].fill_(torch.nan)
     write_weights(tmp_path / "broken.safetensors", broken)

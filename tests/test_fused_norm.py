@@ -42,8 +42,10 @@ def norm(channels: int) -> nn.BatchNorm2d:
     return layer
 
 
-def worst(ours: Tensor, theirs: Tensor) -> float:
-    """The largest difference, beside the largest value."""
+def worst(ours: Tensor | None, theirs: Tensor | None) -> float:
+    """The largest difference, beside the largest value; of two tensors that are there."""
+    assert ours is not None
+    assert theirs is not None
     return float((ours.double() - theirs).abs().max() / theirs.abs().max())
 
 
@@ -217,6 +219,32 @@ def test_what_the_kernel_cannot_do_takes_the_plain_path(x: Tensor) -> None:
     expected = F.relu(copy.deepcopy(layer)(x))
     with fused():
         assert torch.equal(F.relu(layer(x)), expected)
+
+
+@pytest.mark.parametrize("ways", [1, 2, 3])
+@pytest.mark.parametrize("relu", [True, False])
+def test_gradients_of_what_goes_several_ways_add_up(relu: bool, ways: int) -> None:
+    """On, around, and around again: the first way takes y, the others are added to another map as units do it."""
+
+    def passed_on(first: nn.Module, second: nn.Module, x: Tensor) -> Tensor:
+        y = F.relu(first(x)) if relu else first(x) * 1
+        z = y.sin()
+        for _ in range(ways - 1):
+            z = F.relu(second(z) + y)
+        return z
+
+    torch.manual_seed(0)
+    x = maps(4, 16, 8, 8).requires_grad_()
+    layers = [norm(16), norm(16)]
+    exact = [copy.deepcopy(layer).double() for layer in layers]
+    reference = x.detach().double().requires_grad_()
+    slope = torch.randn(4, 16, 8, 8)
+    passed_on(exact[0], exact[1], reference).backward(slope.double())
+    with fused():
+        z = passed_on(layers[0], layers[1], x)
+    z.backward(slope)
+    assert worst(x.grad, reference.grad) < 1e-5
+    assert worst(layers[0].weight.grad, exact[0].weight.grad) < 1e-5
 
 
 def test_running_averages_move_once_however_often_the_values_are_used() -> None:

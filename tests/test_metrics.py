@@ -6,7 +6,7 @@ from sklearn.metrics import confusion_matrix, top_k_accuracy_score, zero_one_los
 from torch import nn
 
 from resnets.data.digits import digits
-from resnets.evaluation.metrics import count, wilson
+from resnets.evaluation.metrics import count, near_ties, wilson
 from resnets.evaluation.protocols import single_view
 from resnets.models.factory import create_model
 from resnets.preprocessing import Preprocessing
@@ -40,6 +40,23 @@ def test_by_hand() -> None:
     assert counts.confusion[4].tolist() == [1, 0, 0, 0, 0, 0]
     assert counts.confusion[5].tolist() == [1, 0, 0, 0, 0, 1]
     assert counts.per_class() == [(1, 0), (0, 0), (0, 0), (0, 0), (1, 1), (2, 1)]
+
+
+def test_near_ties() -> None:
+    """Those whose place 1 or 5 would be another if a score moved by a ten-thousandth of itself."""
+    apart = [0.3, 0.25, 0.2, 0.1, 0.08, 0.04, 0.03]
+    rows = {
+        "apart, the true class anywhere": [(apart, label) for label in range(7)],
+        "first and second": [([0.3, 0.3 * 0.99995, 0.2, 0.1, 0.05, 0.03, 0.02], label) for label in (0, 1)],
+        "fifth and sixth": [([0.3, 0.25, 0.2, 0.1, 1e-9, 1e-9, 0.0], label) for label in (4, 5)],
+        "third and fourth do not matter": [([0.4, 0.25, 0.1, 0.1, 0.05, 0.03, 0.02], label) for label in (2, 3)],
+        "a tie of others does not matter": [([0.4, 0.4, 0.1, 0.05, 0.02, 0.001, 0.0], 6)],
+    }
+    found = {
+        name: near_ties(torch.tensor([s for s, _ in r]), torch.tensor([y for _, y in r])) for name, r in rows.items()
+    }
+    assert list(found.values()) == [0, 2, 2, 0, 0]
+    assert near_ties(torch.tensor([[0.5, 0.5], [0.6, 0.4]]), torch.tensor([1, 1])) == 1
 
 
 def test_of_equal_scores_the_first_class_wins_everywhere() -> None:

@@ -32,6 +32,16 @@ def test_a_mean_for_each_pixel() -> None:
     torch.testing.assert_close(given, images / 255 - mean)
 
 
+def test_a_mean_for_images_of_any_size() -> None:
+    mean = torch.rand(3, 4, 4)
+    for_any = made(mean=mean.tolist(), channels="BGR").with_channel_mean()
+    assert for_any.mean == pytest.approx([float(channel.mean()) for channel in mean])
+    assert (for_any.channels, for_any.std, for_any.crop) == ("BGR", made().std, 4)
+    images = torch.randint(0, 256, (2, 3, 6, 9), dtype=torch.uint8)
+    assert for_any.normaliser(CPU)(images).shape == images.shape
+    assert made().with_channel_mean() == made()
+
+
 def test_channels_in_the_other_order() -> None:
     """Mean and std are in the order of the network's input."""
     images = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)

@@ -6,7 +6,6 @@ How each command is treated is said in `HOW`; one that is not listed there fails
     shortened  the same with `SHORT` behind it: the digits for CIFAR-10, four iterations of sixteen images
     parsed     by the real parser only, because it asks the network or takes minutes
     module     `python -m resnets.paper.documents ...` as it stands, in the checkout
-    benchmark  its arguments are parsed with --help
     make       the target is there, with what it runs
     shell      sets up the shell; the folder it names is the one that the Makefile makes
 """
@@ -14,7 +13,6 @@ How each command is treated is said in `HOW`; one that is not listed there fails
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,7 +45,7 @@ HOW = {
     "resnets describe": "run",
     "resnets doctor": "run",
     "python -m resnets.paper.documents": "module",
-    "python benchmarks/": "benchmark",
+    "resnets bench": "parsed",
 }
 SHORT = "data=digits iterations=4 batch_size=16 log_every=2 evaluate_every=4 checkpoint_every=4 milestones="
 
@@ -97,10 +95,6 @@ def test_command(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch)
             assert words[:3] == ["python", "-m", "resnets.paper.documents"]
             monkeypatch.chdir(ROOT)
             assert documents.main(words[3:]) == 0
-        case "benchmark":
-            parsed = subprocess.run([sys.executable, *words[1:], "--help"], cwd=ROOT, capture_output=True, text=True)
-            assert parsed.returncode == 0
-            assert all(word in parsed.stdout for word in words[2:] if word.startswith("--"))
         case "make":
             dry = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, text=True)
             assert dry.returncode == 0, dry.stderr

@@ -8,7 +8,7 @@ from resnets.bench.limits import Copy, MatrixProduct, limit, machine
 from resnets.bench.timing import Side, Times, in_turn
 from resnets.bench.training import SIDES, Training
 from resnets.models.catalog import row
-from resnets.runtime import environment, resolve_device, resolve_precision
+from resnets.runtime import device_name, environment, resolve_device, resolve_precision
 
 KINDS = ("training", "inference")
 
@@ -44,6 +44,7 @@ def bench(
         "kind": kind,
         "model": model,
         "batch": batch,
+        "device": device_name(device),
         "precision": precision,
         "sides": {name: _side(name, taken, times[known[0]], batch, most) for name, taken in times.items()},
         "limit_images_per_second": round(most, 1),

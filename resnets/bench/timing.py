@@ -36,7 +36,7 @@ class Times:
 def in_turn(sides: dict[str, Side], rounds: int, seconds: float) -> dict[str, Times]:
     """Each side for about `seconds` in each of `rounds`, after two steps that are not counted.
 
-    Raises RuntimeError with the message of a side that fails.
+    Raises ValueError with the message of a side that fails.
     """
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
@@ -71,7 +71,7 @@ def _asked(name: str, pipe: Connection, steps: int | None) -> float:
     except EOFError:
         answer = "its process has died"
     if isinstance(answer, str):
-        raise RuntimeError(f"{name}: {answer}")
+        raise ValueError(f"{name}: {answer}")
     return answer
 
 

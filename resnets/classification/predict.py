@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from resnets.classification.evaluate import preprocessing_of
+from resnets.classification.trained import preprocessing_of
 from resnets.data.pictures import read_picture
 from resnets.evaluation.protocols import single_view
+from resnets.evaluation.scores import Execution
 from resnets.files import write_atomic
 from resnets.models.factory import load
 from resnets.runtime import resolve_device
@@ -28,7 +29,8 @@ def predict(weights: str, pictures: list[Path], device: str = "auto") -> dict[st
     model = load(weights).to(where).to(memory_format=torch.channels_last)
     preprocessing = preprocessing_of(weights, model)
     images = [read_picture(path, preprocessing.resize, preprocessing.crop) for path in pictures]
-    scores = single_view(model, torch.stack(images).to(where), preprocessing.normaliser(where))
+    size = Execution(device=where).images_at_once(preprocessing.crop)
+    scores = single_view(model, torch.stack(images).to(where), preprocessing.normaliser(where), batch_size=size)
     names = preprocessing.classes or [str(index) for index in range(scores.shape[1])]
     best = scores.topk(min(SHOWN, scores.shape[1]))
     return {

@@ -106,8 +106,10 @@ def resume(folder: Path, assignments: list[str], device: str = "auto") -> Run:
     return Run(folder, run.recipe, {**run.record, "device": resolve_device(where).type})
 
 
-def carry_out(run: Run) -> Outcome:
+def carry_out(run: Run, label: str = "") -> Outcome:
     """Trains to the end and leaves weights and evaluation in the folder; goes on from the last checkpoint.
+
+    `label` stands before every line of progress.
 
     Raises what `training.loop.train` raises, and ValueError where the data are not those the run began with or
     another process is carrying it out.
@@ -134,6 +136,7 @@ def carry_out(run: Run) -> Outcome:
             losses=task.losses,
             evaluate=task.evaluate,
             epoch_size=len(data.train),
+            label=label,
         )
         _leave(run, task, outcome)
     return outcome

@@ -50,6 +50,27 @@ def photographs(path: Path, split: Literal["train", "test"], log: Log = say) -> 
     return _find(Path(path), split, log)[0]
 
 
+def is_flat(path: Path) -> bool:
+    """Whether `path` holds pictures and no visible folder."""
+    try:
+        return not _visible_folders(path) and any(_is_picture(file) for file in path.iterdir())
+    except OSError as error:
+        raise ValueError(f"{error.filename or path}: cannot be read ({error.strerror})") from None
+
+
+def unlabelled(path: Path, log: Log = say) -> Photographs:
+    """The pictures of a flat folder, in the order of their names: no classes, and -1 for every label."""
+    try:
+        files, ignored = _walk(path)
+    except OSError as error:
+        raise ValueError(f"{error.filename or path}: cannot be read ({error.strerror})") from None
+    if ignored:
+        log(f"{path}: {ignored} files ignored, whose names do not end like a picture's")
+    names = tuple(_normal(file.name) for file in files)
+    labels = torch.full((len(files),), -1)
+    return Photographs(str(path), names, labels, (), *reading(files))
+
+
 def _find(path: Path, split: str, log: Log) -> tuple[Photographs, list[Path]]:
     """The set, and the files of its pictures."""
     if split not in ("train", "test"):
@@ -157,12 +178,17 @@ def _walk(folder: Path) -> tuple[list[Path], int]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         ignored += sum((here / name).is_symlink() for name in folders)
         for path in (here / name for name in files if not name.startswith(".")):
-            # A broken link stays in, to be refused by name when read; a pipe or a device would be waited for.
-            if is_picture_name(path.name) and (path.is_file() or not path.exists()):
+            if _is_picture(path):
                 pictures.append(path)
             else:
                 ignored += 1
     return sorted(pictures, key=lambda path: (_normal(path.as_posix()), path)), ignored
+
+
+def _is_picture(path: Path) -> bool:
+    """A broken link is one, to be refused by name when read; a pipe or a device would be waited for."""
+    hidden = path.name.startswith(".")
+    return not hidden and is_picture_name(path.name) and (path.is_file() or not path.exists())
 
 
 def _fifth(home: Path, pictures: list[list[Path]], split: str, log: Log) -> list[list[Path]]:

@@ -1,10 +1,10 @@
-"""From a picture in a file to the square of pixels that a network is shown: the one way, for all.
+"""From an encoded picture to the pixels that a network is shown: the one way, for all.
 
 Size and crop are computed as torchvision's `Resize` and `CenterCrop` do, so that imported weights see what
 they were evaluated on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -22,30 +22,43 @@ _MOST_PIXELS = 1 << 28
 def read_picture(path: Path | str, resize: int, crop: int) -> UInt8[Tensor, "3 crop crop"]:
     """The picture in `path` as uint8 RGB (3, crop, crop): shorter side scaled to `resize`, centre cut out.
 
-    Scaling is bilinear over the whole area that a pixel comes from (Pillow's BILINEAR); a picture whose
-    shorter side is `resize` already keeps its pixels. The orientation in its EXIF data is applied, the first
-    frame of an animation is taken, transparency is laid over white, and grey of 16 bits is rounded to 8.
-    ValueError, of one line, where the file cannot be read as a picture or `crop` is larger than `resize`.
+    ValueError, of one line, where `read_scaled` raises one or `crop` is larger than `resize`.
     """
     if not 0 < crop <= resize:
         raise ValueError(f"crop is {crop}, allowed is 1 to resize ({resize})")
-    with _readable(str(path)):
-        picture = _scaled(_opened(path), resize)
-    left, top = (round((side - crop) / 2) for side in picture.size)
-    pixels = np.array(picture.crop((left, top, left + crop, top + crop)))
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    (picture,) = read_scaled(path, str(path), [resize])
+    return centre_crop(picture, crop)
+
+
+def read_scaled(source: Path | str | bytes, name: str, sides: Sequence[int]) -> list[UInt8[Tensor, "3 _ _"]]:
+    """The whole picture in a file, or in its bytes, once for each of `sides`: its shorter side in pixels.
+
+    Scaling is bilinear over the whole area that a pixel comes from (Pillow's BILINEAR); a picture whose
+    shorter side is right already keeps its pixels. The orientation in its EXIF data is applied, the first
+    frame of an animation is taken, transparency is laid over white, and grey of 16 bits is rounded to 8.
+    ValueError, of one line that begins with `name`, where it cannot be read as a picture.
+    """
+    with _readable(name):
+        picture = _opened(source)
+        return [_pixels(_scaled(picture, side)) for side in sides]
+
+
+def centre_crop(picture: UInt8[Tensor, "3 _ _"], crop: int) -> UInt8[Tensor, "3 crop crop"]:
+    """The square in the middle of a picture that is large enough; of an odd pixel, half is rounded to even."""
+    top, left = (round((side - crop) / 2) for side in picture.shape[1:])
+    return picture[:, top : top + crop, left : left + crop].contiguous()
 
 
 def decode_whole(content: bytes, name: str) -> UInt8[np.ndarray, "H W 3"]:
-    """All pixels of an encoded picture, RGB, as `read_picture` sees them; ValueError, which begins with `name`."""
+    """All pixels of an encoded picture, RGB, as `read_scaled` sees them; ValueError as there."""
     with _readable(name):
-        return np.array(_opened(BytesIO(content)))
+        return np.array(_opened(content))
 
 
 def reduced(content: bytes, name: str, shorter_side: int, quality: int) -> bytes:
     """An encoded picture made smaller, as a JPEG; the very bytes where it is no larger. ValueError as above."""
     with _readable(name):
-        picture = _opened(BytesIO(content))
+        picture = _opened(content)
         if min(picture.size) <= shorter_side:
             return content
         stored = BytesIO()
@@ -65,10 +78,14 @@ def _readable(name: str) -> Iterator[None]:
         raise ValueError(f"{name}: not a readable picture ({reason})") from None
 
 
-def _opened(source: Path | str | BytesIO) -> Image.Image:
+def _opened(source: Path | str | bytes) -> Image.Image:
     """The picture, upright and in mode RGB."""
-    with Image.open(source) as opened:
+    with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as opened:
         return _rgb(ImageOps.exif_transpose(opened))
+
+
+def _pixels(picture: Image.Image) -> UInt8[Tensor, "3 _ _"]:
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

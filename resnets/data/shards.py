@@ -24,8 +24,10 @@ def index_name(split: Split) -> str:
 
 
 def is_sharded(folder: Path) -> bool:
-    """Whether `folder` holds an index, or tars."""
-    return any((folder / index_name(split)).is_file() for split in ("train", "test")) or bool(_tars(folder))
+    """Whether `folder` holds an index, or tars and no folders."""
+    if any((folder / index_name(split)).is_file() for split in ("train", "test")):
+        return True
+    return bool(_tars(folder)) and not any(path.is_dir() for path in folder.iterdir() if path.name[0] != ".")
 
 
 def shards(place: str | Path, split: Split, log: Log = say) -> Photographs:

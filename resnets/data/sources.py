@@ -8,7 +8,8 @@ from typing import Literal
 from resnets.data import cifar, lists
 from resnets.data.devkit import SYNSETS, named
 from resnets.data.digits import digits
-from resnets.data.folder import folder, photographs
+from resnets.data.folder import folder, is_flat, photographs, unlabelled
+from resnets.data.ilsvrc import TRAIN
 from resnets.data.images import ImageSet
 from resnets.data.photographs import Photographs
 from resnets.data.ranges import is_address
@@ -17,13 +18,13 @@ from resnets.files import Log, caches, say
 
 _SIDE = 32
 IMAGENET = "imagenet"
-_PHOTOGRAPHS = (
-    "allowed are imagenet, a folder with a sub-folder of pictures for each class, a list (.csv, .parquet), "
-    "and a folder or an http address of shards"
-)
 _ALLOWED = (
     "allowed are digits, cifar10, cifar100, a folder with a sub-folder of pictures for each class, "
     "or a folder of CIFAR's binary files"
+)
+_PHOTOGRAPHS = (
+    f"{_ALLOWED}; for pictures of any size also imagenet, a list (.csv, .parquet), "
+    "and a folder or an http address of shards"
 )
 
 
@@ -42,29 +43,25 @@ def open_data(name_or_path: str | Path, split: Literal["train", "test"], size: i
     is meant by `./digits`. `size` is free for folders of pictures only. ValueError, of one line, where there
     is no such data, `size` does not fit or a file is damaged.
     """
+    found = _find(name_or_path, split, size)
+    return found if isinstance(found, ImageSet) else folder(found, size, split, log)
+
+
+def open_whole(name_or_path: str | Path, split: Literal["train", "test"], log: Log = say) -> ImageSet | Photographs:
+    """The images of `split`: small ones as `open_data` has them, else photographs as `open_photographs` has them."""
     name = str(name_or_path)
-    if name in ("digits", *cifar.LAYOUTS):
-        _check_size(name, size)
-        return digits(split) if name == "digits" else cifar.read(name, split, data_home())
-    path = Path(name_or_path).expanduser()
-    try:
-        reason = None if stat.S_ISDIR(path.stat().st_mode) else "a file"
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-    if reason:
-        raise ValueError(f"data: {name!r} is neither a data set's name nor a folder ({reason}); {_ALLOWED}")
-    if layout := cifar.recognise(path):
-        _check_size(name, size)
-        return cifar.read(layout, split, path)
-    return folder(path, size, split, log)
+    if is_address(name) or name == IMAGENET or name.lower().endswith(lists.SUFFIXES):
+        return open_photographs(name_or_path, split, log)
+    found = _find(name_or_path, split, None)
+    return found if isinstance(found, ImageSet) else open_photographs(found, split, log)
 
 
 def open_photographs(name_or_path: str | Path, split: Literal["train", "test"], log: Log = say) -> Photographs:
     """The pictures of `split`, of any size and still encoded: `imagenet`, or what lies at a path or an address.
 
     That is a folder with a sub-folder for each class (`resnets.data.folder`), a list (`lists`), a folder or an address
-    of shards (`shards`), or what `resnets data prepare imagenet` made. ValueError, of one line, where there is no such
-    data, or it is damaged.
+    of shards (`shards`), or what `resnets data prepare imagenet` made. For testing it may also be a folder of pictures
+    and nothing else: a set without labels. ValueError, of one line, where there is no such data, or it is damaged.
     """
     name = str(name_or_path)
     if is_address(name):
@@ -80,12 +77,35 @@ def open_photographs(name_or_path: str | Path, split: Literal["train", "test"], 
         if path.suffix.lower() not in lists.SUFFIXES:
             raise ValueError(f"data: {name!r} is a file, but no list; {_PHOTOGRAPHS}")
         return lists.listed(path, split, log)
+    if (path / f"{TRAIN}.tar").is_file():
+        raise ValueError(f"{path}: ImageNet's archives; type: resnets data prepare imagenet --from {path}")
     if is_sharded(path):
         return shards(path, split, log)
+    if split == "test" and is_flat(path):
+        return unlabelled(path, log)
     found = photographs(path, split, log)
     return named(found, path / SYNSETS) if (path / SYNSETS).is_file() else found
 
 
-def _check_size(name: str, size: int) -> None:
-    if size != _SIDE:
+def _find(name_or_path: str | Path, split: Literal["train", "test"], size: int | None) -> ImageSet | Path:
+    """The set in memory that is meant, held against `size` where there is one, or the folder of pictures."""
+    name = str(name_or_path)
+    if name in ("digits", *cifar.LAYOUTS):
+        _check_size(name, size)
+        return digits(split) if name == "digits" else cifar.read(name, split, data_home())
+    path = Path(name_or_path).expanduser()
+    try:
+        reason = None if stat.S_ISDIR(path.stat().st_mode) else "a file"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        raise ValueError(f"data: {name!r} is neither a data set's name nor a folder ({reason}); {_ALLOWED}")
+    if layout := cifar.recognise(path):
+        _check_size(name, size)
+        return cifar.read(layout, split, path)
+    return path
+
+
+def _check_size(name: str, size: int | None) -> None:
+    if size not in (_SIDE, None):
         raise ValueError(f"data: the images of {name} are {_SIDE}x{_SIDE}, size {size} was asked for")

@@ -70,6 +70,19 @@ def count(scores: Float[Tensor, "N C"], labels: Int64[Tensor, "N"]) -> Counts:
     return Counts(len(labels), int((rank >= 1).sum()), int((rank >= 5).sum()), confusion)
 
 
+def near_ties(scores: Float[Tensor, "N C"], labels: Int64[Tensor, "N"], share: float = 1e-4) -> int:
+    """Images whose top-1 or top-5 outcome would change if one score moved by this share of itself.
+
+    Of all other images the outcome is beyond doubt: in float32, another batch size or machine moves probabilities by
+    less, some 1e-6 of themselves and 1e-5 where logits are large.
+    """
+    true = scores.gather(1, labels[:, None])
+    others = scores.scatter(1, labels[:, None], -1)
+    ranked = others.topk(min(5, scores.shape[1] - 1)).values
+    rivals = ranked[:, [0, 4]] if ranked.shape[1] == 5 else ranked[:, :1]
+    return int(((true - rivals).abs() <= share * torch.maximum(true, rivals)).any(1).sum())
+
+
 def wilson(wrong: int, images: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's interval of an error of `wrong` out of `images`, in percent."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)

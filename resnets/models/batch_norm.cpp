@@ -1,7 +1,7 @@
 // Batch normalisation over (rows, channels) in training, with the addition and the ReLU behind it: y = f(BN(x) + r).
 //
-// Forward reads x twice and r once and writes y; backward reads dy, y and x twice and writes dx (and dr). As separate
-// operations they would read and write every map once more each, and a CPU waits for its memory.
+// Forward reads x twice and r once and writes y; backward reads dy and y once or twice and x twice, and writes dx (and
+// dr). As separate operations they would read and write every map once more each, and a CPU waits for its memory.
 //
 // A map is channels-last: rows = N H W, the channels of a pixel side by side. It is worked on in groups of 64 values as
 // four vectors of 16 floats, in memory order; what belongs to a channel (mean, scale, ...) is laid out in tables of the
@@ -203,11 +203,16 @@ void forward(const T* x, const T* added, T* y, const Map<T>& map, int threads, c
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Backward: with g the gradient before the ReLU, dr = g and dx = a g + b x + c, a to c of each channel
+// Backward: with g the gradient before the ReLU, dr = g and dx = a g + b x + c, a to c of each channel. Where y went two
+// ways it has two gradients, to be added; where g is wanted (as dr) or had to be added, it is kept for the second pass.
 
-template <typename T, bool RELU>
-inline Group gradient(const T* dy, const T* y) {
+template <typename T, bool SECOND, bool RELU>
+inline Group gradient(const T* dy, const T* second, const T* y) {
     Group g = read(dy);
+    if (SECOND) {
+        const Group more = read(second);
+        for (int i = 0; i < 4; ++i) g.part[i] += more.part[i];
+    }
     if (RELU) {
         const Group out = read(y);
         for (int i = 0; i < 4; ++i) g.part[i] = out.part[i] <= 0 ? Floats{} : g.part[i];
@@ -215,16 +220,17 @@ inline Group gradient(const T* dy, const T* y) {
     return g;
 }
 
-template <typename T, bool ADDED, bool RELU>
-void backward(const T* dy, const T* y, const T* x, T* dx, T* dr, const Map<T>& map, int threads, const float* weight,
-              float eps, const float* mean, const float* variance, float* dweight, float* dbias) {
+template <typename T, bool SECOND, bool KEPT, bool RELU>
+void backward(const T* dy, const T* second, const T* y, const T* x, T* dx, T* kept, const Map<T>& map, int threads,
+              const float* weight, float eps, const float* mean, const float* variance, float* dweight, float* dbias) {
     const std::vector<float> means = map.table(mean);
     Sums<T> sums(map);
     map.each(threads, [&](int64_t chunk, int64_t group, int64_t begin, int64_t end) {
         const Group m = read(&means[group]);
         Group sum = {}, product = {};
         for (int64_t place = begin; place < end; place += map.period) {
-            const Group g = gradient<T, RELU>(dy + place, y + place), in = read(x + place);
+            const Group g = gradient<T, SECOND, RELU>(dy + place, second + place, y + place), in = read(x + place);
+            if (KEPT) write(g, kept + place);
             for (int i = 0; i < 4; ++i) {
                 sum.part[i] += g.part[i];
                 product.part[i] += g.part[i] * (in.part[i] - m.part[i]);
@@ -248,9 +254,8 @@ void backward(const T* dy, const T* y, const T* x, T* dx, T* dr, const Map<T>& m
     map.each(threads, [&](int64_t, int64_t group, int64_t begin, int64_t end) {
         const Group pa = read(&as[group]), pb = read(&bs[group]), pc = read(&cs[group]);
         for (int64_t place = begin; place < end; place += map.period) {
-            Group g = gradient<T, RELU>(dy + place, y + place);
             const Group in = read(x + place);
-            if (ADDED) write(g, dr + place);
+            Group g = KEPT ? read(kept + place) : gradient<T, SECOND, RELU>(dy + place, second + place, y + place);
             for (int i = 0; i < 4; ++i) g.part[i] = g.part[i] * pa.part[i] + (in.part[i] * pb.part[i] + pc.part[i]);
             write(g, dx + place);
         }
@@ -260,41 +265,38 @@ void backward(const T* dy, const T* y, const T* x, T* dx, T* dr, const Map<T>& m
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------------------------------
-// What Python calls. `bfloat16`: the kind of values; `added`, `dr`: null where nothing is added; maps do not overlap.
-
-#define CHOOSE(FUNCTION, T, ...)                                \
-    if (added && relu) FUNCTION<T, true, true>(__VA_ARGS__);    \
-    else if (added) FUNCTION<T, true, false>(__VA_ARGS__);      \
-    else if (relu) FUNCTION<T, false, true>(__VA_ARGS__);       \
-    else FUNCTION<T, false, false>(__VA_ARGS__)
+// What Python calls. `bfloat16`: the kind of values; `added`, `second` and `kept` may be null; maps do not overlap.
 
 template <typename T>
-static void forward_any(const void* x, const void* added, void* y, int64_t rows, int64_t channels, int threads, bool relu,
-                        const float* weight, const float* bias, float eps, float* mean, float* variance) {
-    const Map<T> map(rows, channels);
-    CHOOSE(forward, T, (const T*)x, (const T*)added, (T*)y, map, threads, weight, bias, eps, mean, variance);
+static void forward_of(const void* x, const void* added, void* y, int64_t rows, int64_t channels, int threads, bool relu,
+                       const float* weight, const float* bias, float eps, float* mean, float* variance) {
+    const auto chosen = added ? (relu ? forward<T, true, true> : forward<T, true, false>)
+                              : (relu ? forward<T, false, true> : forward<T, false, false>);
+    chosen((const T*)x, (const T*)added, (T*)y, Map<T>(rows, channels), threads, weight, bias, eps, mean, variance);
 }
 
 template <typename T>
-static void backward_any(const void* dy, const void* y, const void* x, void* dx, void* added, int64_t rows,
-                         int64_t channels, int threads, bool relu, const float* weight, float eps, const float* mean,
-                         const float* variance, float* dweight, float* dbias) {
-    const Map<T> map(rows, channels);
-    CHOOSE(backward, T, (const T*)dy, (const T*)y, (const T*)x, (T*)dx, (T*)added, map, threads, weight, eps, mean,
-           variance, dweight, dbias);
+static void backward_of(const void* dy, const void* second, const void* y, const void* x, void* dx, void* kept,
+                        int64_t rows, int64_t channels, int threads, bool relu, const float* weight, float eps,
+                        const float* mean, const float* variance, float* dweight, float* dbias) {
+    const auto chosen = second ? (relu ? backward<T, true, true, true> : backward<T, true, true, false>)
+                        : kept ? (relu ? backward<T, false, true, true> : backward<T, false, true, false>)
+                               : (relu ? backward<T, false, false, true> : backward<T, false, false, false>);
+    chosen((const T*)dy, (const T*)second, (const T*)y, (const T*)x, (T*)dx, (T*)kept, Map<T>(rows, channels), threads,
+           weight, eps, mean, variance, dweight, dbias);
 }
 
 extern "C" void batch_norm_forward(int bfloat16, const void* x, const void* added, void* y, int64_t rows,
                                    int64_t channels, int threads, int relu, const float* weight, const float* bias,
                                    float eps, float* mean, float* variance) {
-    (bfloat16 ? forward_any<BFloat16> : forward_any<float>)(x, added, y, rows, channels, threads, relu, weight, bias,
-                                                            eps, mean, variance);
+    (bfloat16 ? forward_of<BFloat16> : forward_of<float>)(x, added, y, rows, channels, threads, relu, weight, bias, eps,
+                                                          mean, variance);
 }
 
-extern "C" void batch_norm_backward(int bfloat16, const void* dy, const void* y, const void* x, void* dx, void* dr,
-                                    int64_t rows, int64_t channels, int threads, int relu, const float* weight,
-                                    float eps, const float* mean, const float* variance, float* dweight,
-                                    float* dbias) {
-    (bfloat16 ? backward_any<BFloat16> : backward_any<float>)(dy, y, x, dx, dr, rows, channels, threads, relu, weight,
-                                                              eps, mean, variance, dweight, dbias);
+extern "C" void batch_norm_backward(int bfloat16, const void* dy, const void* second, const void* y, const void* x,
+                                    void* dx, void* kept, int64_t rows, int64_t channels, int threads, int relu,
+                                    const float* weight, float eps, const float* mean, const float* variance,
+                                    float* dweight, float* dbias) {
+    (bfloat16 ? backward_of<BFloat16> : backward_of<float>)(dy, second, y, x, dx, kept, rows, channels, threads, relu,
+                                                            weight, eps, mean, variance, dweight, dbias);
 }

@@ -48,17 +48,21 @@ def _kernels() -> CDLL:
     kernels = library("resnets.models", "batch_norm.cpp")
     place, size, moments = c_void_p, [c_int64, c_int64, c_int, c_int], [c_void_p, c_void_p]
     kernels.batch_norm_forward.argtypes = [c_int, *[place] * 3, *size, place, place, c_float, *moments]
-    kernels.batch_norm_backward.argtypes = [c_int, *[place] * 5, *size, place, c_float, *moments, *moments]
+    kernels.batch_norm_backward.argtypes = [c_int, *[place] * 6, *size, place, c_float, *moments, *moments]
     return kernels
 
 
 class _BatchNorm(torch.autograd.Function):
-    """relu(BN(x) + added) by the moments of the batch; returns those too: mean and variance, C values each."""
+    """relu(BN(x) + added) by the moments of the batch: y twice, and the moments, C values each.
+
+    The two y are one map. What a unit passes on goes two ways, into the next branch and around it; where the second
+    takes the second y, the kernel adds their gradients, which autograd would do in a pass of its own.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, added: Tensor | None, eps: float, relu: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         y = torch.empty_like(x)
         mean, variance = torch.empty(2, x.shape[1])
         maps, values = _places(x, added, y), _places(weight, bias)
@@ -66,19 +70,23 @@ class _BatchNorm(torch.autograd.Function):
         ctx.save_for_backward(y, x, weight, mean, variance)
         ctx.eps, ctx.relu, ctx.adds = eps, relu, added is not None
         ctx.mark_non_differentiable(mean, variance)
-        return y, mean, variance
+        ctx.set_materialize_grads(False)
+        return y, y.detach(), mean, variance
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         y, x, weight, mean, variance = ctx.saved_tensors
-        dy = gradients[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
+        given = [g.to(x.dtype).contiguous(memory_format=torch.channels_last) for g in gradients[:2] if g is not None]
+        if not given:
+            return (None,) * 6
+        dy, second = given[0], given[1] if len(given) == 2 else None
+        kept = torch.empty_like(x) if second is not None or (ctx.adds and ctx.relu) else None
         dx = torch.empty_like(x)
-        dadded = torch.empty_like(x) if ctx.adds and ctx.relu else None
         dweight, dbias = torch.empty(2, x.shape[1])
-        maps, values = _places(dy, y, x, dx, dadded), _places(mean, variance, dweight, dbias)
+        maps, values = _places(dy, second, y, x, dx, kept), _places(mean, variance, dweight, dbias)
         _kernels().batch_norm_backward(_kind(x), *maps, *_size(x), ctx.relu, *_places(weight), ctx.eps, *values)
-        return dx, dweight, dbias, dy if ctx.adds and not ctx.relu else dadded, None, None
+        return dx, dweight, dbias, (dy if kept is None else kept) if ctx.adds else None, None, None
 
 
 def _kind(x: Tensor) -> bool:
@@ -138,7 +146,8 @@ class _Asked:
         return cls(input, (running_mean, running_var), (weight, bias), momentum, eps)
 
     def values(self, added: Tensor | None, relu: bool) -> Tensor:
-        y, mean, variance = _BatchNorm.apply(self.x, *self.affine, added, self.eps, relu)
+        y, twin, mean, variance = _BatchNorm.apply(self.x, *self.affine, added, self.eps, relu)
+        y.twin = twin
         rows = self.x.numel() // self.x.shape[1]
         with torch.no_grad():
             for average, moment in zip(self.averages, (mean, variance * (rows / (rows - 1))), strict=True):
@@ -177,7 +186,9 @@ class _Noted(Tensor):
         """The sum with a map like this one; None where the kernel cannot add it."""
         x = self.asked.x
         alike = isinstance(other, Tensor) and other.shape == x.shape and other.dtype == x.dtype
-        return _Noted.make(self.asked, other) if alike and self.added is None and _fits(other) else None
+        if not alike or self.added is not None or not _fits(other):
+            return None
+        return _Noted.make(self.asked, getattr(other, "twin", other))
 
     def values(self, relu: bool = False) -> Tensor:
         return self.asked.values(self.added, relu)

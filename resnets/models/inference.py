@@ -89,7 +89,6 @@ def _openvino(model: nn.Module, example: Tensor, precision: str) -> Answer:
         import openvino
     except ImportError:
         raise ValueError("way is 'openvino', which is not installed: pip install resnets[fast]") from None
-    converted = openvino.convert_model(model, example_input=example)
     hints = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32", "PERFORMANCE_HINT": "LATENCY"}
     hints["INFERENCE_NUM_THREADS"] = str(torch.get_num_threads())
     compiled = {}
@@ -97,7 +96,7 @@ def _openvino(model: nn.Module, example: Tensor, precision: str) -> Answer:
     def answer(images: Tensor) -> Tensor:
         shape = tuple(images.shape)
         if shape not in compiled:
-            converted.reshape(list(shape))
+            converted = openvino.convert_model(torch.export.export(model, (images,)))
             compiled[shape] = openvino.compile_model(converted, "CPU", hints)
         return torch.from_numpy(compiled[shape](images.contiguous().numpy())[0])
 

@@ -69,22 +69,24 @@ def runs(results: Path) -> str:
 
 
 def speed(results: Path) -> str:
-    """The newest lines of `bench/training.jsonl`, one for each thing that was measured."""
-    lines = read_lines(results / "bench" / "training.jsonl")
+    """The newest lines of `bench/speed.jsonl`, one for each thing and each machine."""
+    lines = read_lines(results / "bench" / "speed.jsonl")
     if not lines:
-        return missing("python benchmarks/training_speed.py --results results/bench/training.jsonl")
-    newest = {(line["what"], line["device"], line["precision"], line["compiled"]): line for line in lines}
+        return missing("resnets bench training --results results/bench/speed.jsonl")
+    newest = {(line["kind"], line["model"], line["batch"], line["device"]): line for line in lines}
+    head = ("what", "side", "images/s", "beside plain", "of the limit")
     rows = [
         (
-            f"{what}; {precision}{', compiled' if compiled else ''}",
-            f"{line['plain_images_per_second']:,}",
-            f"{line['ours_images_per_second']:,}",
-            f"{line['ratio']:.2f}",
+            f"{kind} of `{model}`, batch {batch}" if number == 0 else "",
+            name,
+            f"{side['images_per_second']:,.0f}" if side["images_per_second"] >= 100 else side["images_per_second"],
+            f"{side['ratio']:.2f}",
+            f"{side['share_of_limit']:.0%}",
         )
-        for (what, _, precision, compiled), line in newest.items()
+        for (kind, model, batch, _), line in newest.items()
+        for number, (name, side) in enumerate(line["sides"].items())
     ]
-    head = ("what", "plain float32 loop, images/s", "this package, images/s", "ratio")
-    return f"{table(head, 'lrrr', rows)}\n\nBoth sides in one run, in turn. {conditions(newest.values())}"
+    return f"{table(head, 'llrrr', rows)}\n\nAll sides of a thing in one run, in turn. {conditions(newest.values())}"
 
 
 def precision(results: Path) -> str:

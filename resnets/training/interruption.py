@@ -1,10 +1,10 @@
 """Ctrl-C and SIGTERM as a flag, so that the loop stops between two iterations with its state saved."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 
 class Stopped(Exception):
@@ -27,18 +27,26 @@ class Interruption:
         self.signum = self.signum or signum
 
 
+_active: list[Interruption] = []
+"""Those that last, in the main thread."""
+
+
 @contextmanager
 def interruption() -> Iterator[Interruption]:
-    """While it lasts, SIGINT and SIGTERM only set the flag. Outside the main thread signals stay as they are."""
+    """While it lasts, SIGINT and SIGTERM only set the flag.
+
+    Signals come to the main thread. In others it is the flag that lasts there, so that all stop together; where none
+    does, signals stay as they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield _active[-1] if _active else Interruption()
+        return
     flag = Interruption()
-    before: dict[int, Any] = {}
-    try:
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            before[signum] = signal.signal(signum, flag.catch)
-    except ValueError:  # not the main thread
-        pass
+    before = {signum: signal.signal(signum, flag.catch) for signum in (signal.SIGINT, signal.SIGTERM)}
+    _active.append(flag)
     try:
         yield flag
     finally:
+        _active.remove(flag)
         for signum, handler in before.items():
             signal.signal(signum, handler)

@@ -49,7 +49,7 @@ Recorder = Callable[[Callable[[], None]], Callable[[], None]]
 def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
     """Records `work`, without doing it, as a CUDA graph; returns its replay."""
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may be training other seeds
         work()
     return graph.replay
 

@@ -42,6 +42,7 @@ def train(
     losses: Callable[[Any], dict[str, Tensor]],
     evaluate: Callable[[], dict[str, float]],
     epoch_size: int,
+    label: str = "",
 ) -> Outcome:
     """Trains `model` to the end of `recipe`, going on from the newest checkpoint in `folder` if there is one.
 
@@ -49,6 +50,7 @@ def train(
     name: "loss" is descended; each is averaged over the iterations between two log lines and written to the journal.
     What is drawn there from torch's generators follows from the seed and the step.
     `evaluate()` returns errors by name, in percent. `epoch_size` is the number of images in an epoch.
+    `label` stands before every line of progress, where several runs share the screen.
 
     Raises `Diverged` where loss or weights are not finite, `Stopped` after a signal (state saved), ValueError where
     the checkpoint belongs to another recipe.
@@ -70,7 +72,7 @@ def train(
     start, events = state.step, list(state.events)
     window = Window(state.window, start, recipe)
     clock = Clock(state.seconds, start)
-    journal, progress = Journal(folder, start), Progress(recipe.iterations, start)
+    journal, progress = Journal(folder, start), Progress(recipe.iterations, start, label)
     errors = evaluate() if start == recipe.iterations else {}
 
     with interruption() as stop, progress, _noted(journal):

@@ -9,12 +9,16 @@ from resnets.files import say
 
 
 class Progress:
-    """Prints rows of the journal to standard error; as a context it leaves the cursor on a line of its own."""
+    """Prints rows of the journal to standard error; as a context it leaves the cursor on a line of its own.
 
-    def __init__(self, iterations: int, first: int) -> None:
+    `label` stands before every line of a run that is not alone; such lines all stay.
+    """
+
+    def __init__(self, iterations: int, first: int, label: str = "") -> None:
         self.iterations = iterations
         self.first = first
-        self.live = sys.stderr.isatty()
+        self.label = label
+        self.live = sys.stderr.isatty() and not label
         self.began = time.perf_counter()
         self._unfinished = False
 
@@ -37,6 +41,7 @@ class Progress:
 
     def note(self, text: str) -> None:
         """A line that stays."""
+        text = f"{self.label}: {text}" if self.label else text
         say(f"\r\033[K{text}" if self.live else text)
         self._unfinished = False
 

@@ -1,0 +1,103 @@
+"""The benchmark: who is measured, how sides are compared, and the limit they are held against."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sides import Broken, Sleep
+
+from resnets.bench import bench as module
+from resnets.bench.bench import bench, bench_text
+from resnets.bench.limits import Machine, limit
+from resnets.bench.timing import Times, in_turn
+from resnets.cli import main
+
+
+def test_sides_run_in_processes_of_their_own(tmp_path: Path) -> None:
+    times = in_turn({"slow": Sleep(0.02, tmp_path), "quick": Sleep(0.005, tmp_path)}, rounds=3, seconds=0.04)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert [len(taken.seconds) for taken in times.values()] == [3, 3]
+    assert min(times["slow"].seconds) >= 0.02
+    assert times["quick"].ratio(times["slow"]) > 1.5
+
+
+@pytest.mark.parametrize(("late", "says"), [(False, "^b: no such engine$"), (True, "^b: its process has died$")])
+def test_a_side_that_fails_is_named(late: bool, says: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=says):
+        in_turn({"a": Sleep(0.001, tmp_path), "b": Broken(late)}, rounds=1, seconds=0.01)
+
+
+def test_ratios_compare_neighbours_in_time() -> None:
+    slow, quick = Times((4.0, 8.0, 2.0)), Times((1.0, 2.0, 1.0))
+    assert quick.ratio(slow) == 4.0
+    assert quick.median == 1.0
+
+
+def test_the_limit_of_resnet_50_by_hand() -> None:
+    """By operations alone: twice 3.858e9 multiply-adds an image; three times as many in training, but conv1's twice."""
+    quick_memory = Machine(operations=1e12, bytes=1e30)
+    assert limit("resnet50", quick_memory, "fp32", training=False) == pytest.approx(1e12 / (2 * 3.857973248e9))
+    conv1 = 64 * 3 * 49 * 112 * 112
+    training = 2 * (3 * 3.857973248e9 - conv1)
+    assert limit("resnet50", quick_memory, "fp32", training=True) == pytest.approx(1e12 / training)
+
+
+def test_the_limit_by_bytes_counts_every_map() -> None:
+    """ResNet-8: 3x32x32 in; three maps of 16x32x32, two of 32x16x16, two of 64x8x8; 64 values in the last, 10 out."""
+    slow_memory = Machine(operations=1e30, bytes=1e9)
+    a, b, c = 16 * 1024, 32 * 256, 64 * 64
+    read = 3 * 1024 + a + a + a + b + b + c + 64
+    written = 3 * a + 2 * b + 2 * c + 10
+    assert limit("cifar_resnet8", slow_memory, "fp32", training=False) == pytest.approx(1e9 / (4 * (read + written)))
+    halved = limit("cifar_resnet8", slow_memory, "bf16", training=False)
+    assert halved == pytest.approx(2 * limit("cifar_resnet8", slow_memory, "fp32", training=False))
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def measured(sides: dict[str, Any], rounds: int, seconds: float) -> dict[str, Times]:
+        assert (rounds, seconds) == (2, 0.5)
+        return {name: Times((0.5 / (number + 1),) * rounds) for number, name in enumerate(sides)}
+
+    monkeypatch.setattr(module, "in_turn", measured)
+    results = tmp_path / "speed.jsonl"
+    words = ["bench", "training", "cifar_resnet8", "--batch", "4", "--rounds", "2", "--seconds", "0.5"]
+    assert main([*words, "--sides", "fused", "--json", "--results", str(results)]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert {name: (side["images_per_second"], side["ratio"]) for name, side in record["sides"].items()} == {
+        "plain": (8.0, 1.0),
+        "fused": (16.0, 2.0),
+    }
+    assert json.loads(results.read_text()) == record
+    assert "fused            16.0           2.00" in bench_text(record)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["training", "cifar_resnet8", "--sides", "fused,quick"],
+            "sides: 'quick', allowed here are plain, same, eager",
+        ),
+        (["training", "cifar_resnet8", "--rounds", "0"], "rounds is 0, allowed is 1 or more"),
+        (["inference", "cifar_resnet8", "--seconds", "0"], "seconds is 0, allowed is more than 0"),
+        (["inference", "no_net"], "no network is called 'no_net'"),
+    ],
+)
+def test_what_is_not_allowed(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_other_kinds_are_refused() -> None:
+    with pytest.raises(ValueError, match="'loading' is not measured, allowed are training, inference"):
+        bench("loading", "cifar_resnet8", 1)
+
+
+@pytest.mark.slow  # processes that each import torch
+@pytest.mark.parametrize(("kind", "side"), [("training", "fused"), ("inference", "folded")])
+def test_a_measurement_from_end_to_end(kind: str, side: str) -> None:
+    record = bench(kind, "cifar_resnet8", 2, [side], rounds=1, seconds=0.01)
+    assert record["sides"].keys() == {"plain", side}
+    assert all(measured["images_per_second"] > 0 for measured in record["sides"].values())
+    assert record["limit_images_per_second"] > 0
