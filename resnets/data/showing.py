@@ -1,9 +1,8 @@
 """From an encoded photograph to the view of it that a batch holds: as fast as can be, and as Pillow would.
 
-Decoding is the bottleneck of training on photographs. What was measured on one core, a JPEG of 500x375 pixels and
-75 KB, in microseconds: Pillow 1470, torchvision.io 970, OpenCV 890, simplejpeg 860 into memory that is there already,
-500 of these where only the upper 200 rows are needed. Scaling a part of it to 224x224: Pillow 520, OpenCV's INTER_AREA
-490, torch with antialiasing 80 into the batch itself; OpenCV's INTER_LINEAR takes 80, but drops pixels.
+Decoding is the bottleneck of training on photographs. `benchmarks/decoding.py` says what each library takes for each
+step, and so why these two: simplejpeg, into memory that is there already and no further down than is needed, and
+torch's antialiased scaling, which writes into the batch itself. Both release Python's lock.
 """
 
 from collections.abc import Callable
