@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     _networks(verb)
-    _data(verbs.add_parser("data", help="bring data sets", description="bring data sets"))
+    _data(verbs.add_parser("data", help="bring and prepare data sets", description="bring and prepare data sets"))
     _training(verb)
     _use(verb)
     _study(verb)
@@ -70,10 +70,44 @@ def _networks(verb: AddVerb) -> None:
 
 def _data(data: argparse.ArgumentParser) -> None:
     actions = data.add_subparsers(dest="action", metavar="ACTION", required=True)
-    sub = actions.add_parser("fetch", help="bring a data set", description="bring a data set")
+
+    def action(name: str, help: str) -> argparse.ArgumentParser:
+        sub = actions.add_parser(name, help=help, description=help)
+        _add_json(sub)
+        return sub
+
+    sub = action("fetch", "bring a data set")
     sub.add_argument("name", choices=("cifar10", "cifar100"))
     sub.add_argument("--from", dest="source", metavar="DIR", help="convert a local copy instead")
-    _add_json(sub)
+
+    sub = action("prepare", "make a layout that trains from ImageNet's archives")
+    sub.add_argument("name", choices=("imagenet",))
+    sub.add_argument("--from", dest="source", metavar="DIR", required=True, help="the archives, or what was unpacked")
+    sub.add_argument("--out", metavar="DIR", help="default `imagenet` in $RESNETS_DATA, where its name finds it")
+    sub.add_argument("--layout", choices=("folders", "shards", "index"), default="folders", help="default folders")
+    _storing(sub)
+
+    sub = action("shard", "write photographs of any layout to tars that are read in ranges of bytes")
+    sub.add_argument("source", metavar="DATA")
+    sub.add_argument("out", metavar="OUT", help="a new folder")
+    _storing(sub)
+
+    sub = action("check", "decode every picture: which are damaged, odd, or there twice")
+    sub.add_argument("source", metavar="DATA")
+    sub.add_argument("--check", action="store_true", help="exit with 1 where a picture is damaged")
+
+    sub = action("generate", "draw a tiny ImageNet, in its three archives, for trials")
+    sub.add_argument("out", metavar="OUT", help="a new folder")
+    sub.add_argument("--classes", metavar="N", type=int, default=4, help="2 to 8, default 4")
+    sub.add_argument("--train", metavar="N", type=int, default=24, help="pictures of each class, default 24")
+    sub.add_argument("--val", metavar="N", type=int, default=6, help="pictures of each class, default 6")
+    sub.add_argument("--seed", metavar="N", type=int, default=0)
+
+
+def _storing(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--shorter-side", metavar="PIXELS", type=int, help="store larger pictures at this size, as JPEG")
+    sub.add_argument("--quality", metavar="Q", type=int, help="of these, 1 to 100; default 90")
+    sub.add_argument("--shard-size", metavar="MB", type=int, default=1000, help="of a tar, default 1000")
 
 
 def _training(verb: AddVerb) -> None:

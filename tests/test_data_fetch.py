@@ -392,7 +392,7 @@ def test_a_stopped_fetch_leaves_nothing_half_written(standin: Standin, tmp_path:
     with start(standin, tmp_path, "wait") as process:
         assert process.stdout
         assert process.stdout.readline() == "in the middle\n"
-        with pytest.raises(ValueError, match="another fetch is at work there"):
+        with pytest.raises(ValueError, match="another process is at work there"):
             fetch("cifar10", tmp_path, standin.package, Messages())
         assert [path.name for path in tmp_path.iterdir()] == [".fetch-cifar10"]
         process.send_signal(number)

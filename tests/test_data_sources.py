@@ -9,7 +9,9 @@ from PIL import Image
 from resnets.data.cifar import LAYOUTS
 from resnets.data.images import ImageSet
 from resnets.data.photographs import Photographs
-from resnets.data.sources import data_home, open_data, open_whole
+from resnets.data.shard_writer import write_shards
+from resnets.data.shards import Split
+from resnets.data.sources import data_home, open_data, open_photographs, open_whole
 
 
 @pytest.fixture(autouse=True)
@@ -109,3 +111,55 @@ def test_data_home_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert data_home() == Path("/local/resnets")
     monkeypatch.setenv("RESNETS_DATA", "~/data")
     assert data_home() == Path("/home/someone/data")
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Photographs
+
+
+def test_photographs_of_every_layout_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = pictures(tmp_path / "set")
+    rows = [f"{path.relative_to(folder).as_posix()},{path.parent.name}" for path in sorted(folder.rglob("*.png"))]
+    lines = ["path,class,split", *(f"{row},{row.split('/')[0]}" for row in rows)]
+    (folder / "list.csv").write_text("\n".join(lines))
+    expected: dict[Split, Photographs] = {"train": open_photographs(folder, "train")}
+    expected["test"] = open_photographs(folder, "test")
+    write_shards(expected, tmp_path / "shards", log=lambda _: None)
+    monkeypatch.chdir(tmp_path)
+    for split, photographs in expected.items():
+        assert photographs.names[0] == f"{split}/a/x.png"
+        for place in (folder / "list.csv", tmp_path / "shards", "shards", "set/list.csv"):
+            assert open_photographs(place, split).fingerprint == photographs.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere", r"data: 'nowhere' cannot be opened \(No such file.*allowed are digits.* also imagenet, a list"),
+        ("a\0b", "cannot be opened"),
+        ("note.txt", "data: 'note.txt' is a file, but no list; allowed are"),
+        ("imagenet", "imagenet' cannot be opened .*; type: resnets data prepare imagenet --from DIR"),
+        ("empty", "empty: 0 classes found"),
+        ("archives", "archives: ImageNet's archives; type: resnets data prepare imagenet --from "),
+        ("http://127.0.0.1:1/nothing", r"^http://127\.0\.0\.1:1/nothing/train\.index\.json: .* tried 5 times"),
+    ],
+)
+def test_no_photographs(name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("resnets.data.ranges._PAUSES", (0.0,) * 4)
+    (tmp_path / "note.txt").write_text("no list")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "archives").mkdir()
+    (tmp_path / "archives" / "ILSVRC2012_img_train.tar").touch()
+    with pytest.raises(ValueError, match=message):
+        open_photographs(name, "train")
+
+
+def test_names_of_classes_that_are_called_by_numbers(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "set")
+    (folder / "synsets.csv").write_text("wnid,name\na,first\nb,second\n")
+    assert open_photographs(folder, "test").classes == ("first", "second")
+    for text in ("wnid,name\na,first\n", "wnid\na\nb\n", "wnid,name\na,x\nb,x\n", ""):
+        (folder / "synsets.csv").write_text(text)
+        with pytest.raises(ValueError, match=r"synsets\.csv: "):
+            open_photographs(folder, "test")

@@ -23,7 +23,7 @@ def test_no_more_items_are_taken_than_asked_for(ahead: int) -> None:
     results = in_order(lambda number: number, (next(taken) for _ in range(100)), threads=2, ahead=ahead)
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     assert next(taken) == 3 + ahead
-    results.close()  # type: ignore[attr-defined] - a generator
+    results.close()
 
 
 def test_work_runs_in_several_threads() -> None:

@@ -32,6 +32,7 @@ HOW = {
     "make test": "make",
     "make check": "make",
     "source .venv/bin/activate": "shell",
+    "resnets data": "run",
     "resnets data fetch": "parsed",
     "resnets train": "shortened",
     "resnets train --resume": "run",

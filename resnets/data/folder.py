@@ -1,8 +1,8 @@
 """A folder of pictures, a sub-folder for each class: as they lie there, or made small and kept in memory."""
 
-import hashlib
 import os
 import unicodedata
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from resnets.data.images import ImageSet
 from resnets.data.photographs import Photographs
 from resnets.data.pictures import read_picture
+from resnets.data.split import fifth
 from resnets.files import Log, say
 
 _SUFFIXES = (
@@ -67,7 +68,7 @@ def unlabelled(path: Path, log: Log = say) -> Photographs:
         log(f"{path}: {ignored} files ignored, whose names do not end like a picture's")
     names = tuple(_normal(file.name) for file in files)
     labels = torch.full((len(files),), -1)
-    return Photographs(str(path), names, labels, (), lambda index: _bytes(files[index]))
+    return Photographs(str(path), names, labels, (), *reading(files))
 
 
 def _find(path: Path, split: str, log: Log) -> tuple[Photographs, list[Path]]:
@@ -81,12 +82,33 @@ def _find(path: Path, split: str, log: Log) -> tuple[Photographs, list[Path]]:
     labels = torch.tensor([label for label, files in enumerate(pictures) for _ in files], dtype=torch.int64)
     files = [file for together in pictures for file in together]
     names = tuple(_normal(file.relative_to(path).as_posix()) for file in files)
-    return Photographs(str(path), names, labels, tuple(classes), lambda index: _bytes(files[index])), files
+    return Photographs(str(path), names, labels, tuple(classes), *reading(files)), files
+
+
+def reading(files: list[Path]) -> tuple[Callable[[int], bytes], Callable[[int], int]]:
+    """What reads the file at an index, and what says its size without reading."""
+    return lambda index: _bytes(files[index]), lambda index: _size(files[index])
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file so called is taken for a picture."""
+    return name.lower().endswith(_SUFFIXES)
 
 
 def _bytes(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        number = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # half the system calls of `read_bytes`
+        try:
+            return os.read(number, os.fstat(number).st_size)
+        finally:
+            os.close(number)
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
     except OSError as error:
         raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
 
@@ -166,26 +188,22 @@ def _walk(folder: Path) -> tuple[list[Path], int]:
 def _is_picture(path: Path) -> bool:
     """A broken link is one, to be refused by name when read; a pipe or a device would be waited for."""
     hidden = path.name.startswith(".")
-    return not hidden and path.suffix.lower() in _SUFFIXES and (path.is_file() or not path.exists())
+    return not hidden and is_picture_name(path.name) and (path.is_file() or not path.exists())
 
 
 def _fifth(home: Path, pictures: list[list[Path]], split: str, log: Log) -> list[list[Path]]:
     """Of each class those that are in `split` where there is no test folder, in the order given."""
     chosen: list[list[Path]] = []
     for files in pictures:
-        ranked = sorted(files, key=lambda file: _digest(file.relative_to(home)))
-        tested = frozenset(ranked[: min(max(1, len(files) // 5), len(files) - 1)])
-        chosen.append([file for file in files if (file in tested) == (split == "test")])
+        by_name = {file.relative_to(home).as_posix(): file for file in files}
+        kept = fifth(tuple(by_name), split)
+        chosen.append([file for name, file in by_name.items() if name in kept])
     count, total = sum(map(len, chosen)), sum(map(len, pictures))
     if not count:
         raise ValueError(f"{home}: no class has a picture to spare for the test; add a folder test")
     rule = "no test folder, so a fifth of each class is the test split, by the hash of its file names"
     log(f"{home}: {rule}: {count} of {total} pictures are for {split}")
     return chosen
-
-
-def _digest(relative: Path) -> bytes:
-    return hashlib.sha256(_normal(relative.as_posix()).encode(errors="surrogateescape")).digest()
 
 
 def _normal(name: str) -> str:

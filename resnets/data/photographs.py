@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -23,6 +23,10 @@ class Photographs:
     """In the order of the labels."""
     read: Callable[[int], bytes]
     """The encoded picture at an index; ValueError, of one line, where it cannot be had."""
+    size: Callable[[int], int] | None = None
+    """The bytes that `read` will return, where that is known without reading; ValueError as there."""
+    stored: str = ""
+    """What was done to the pictures before they were stored, such as "shorter side 256"; empty: nothing."""
 
     def __post_init__(self) -> None:
         assert self.labels.dtype == torch.int64
@@ -31,11 +35,26 @@ class Photographs:
     def __len__(self) -> int:
         return len(self.names)
 
+    def where(self, index: int) -> str:
+        """What an error message calls the picture at `index`."""
+        return f"{self.name}/{self.names[index]}"
+
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over names, labels and classes. Pixels are not read for it."""
+        """SHA-256 over names, labels, classes and `stored`. Pixels are not read for it."""
         digest = hashlib.sha256()
-        for text in (*self.classes, *self.names):
+        for text in (*self.classes, *self.names, *([self.stored] if self.stored else [])):
             digest.update(text.encode(errors="surrogateescape") + b"\0")
         digest.update(self.labels.numpy().data)
         return digest.hexdigest()
+
+    def subset(self, indices: Tensor) -> "Photographs":
+        """The pictures at `indices` (int64), in that order."""
+        chosen, size = indices.tolist(), self.size
+        return replace(
+            self,
+            names=tuple(self.names[index] for index in chosen),
+            labels=self.labels[indices],
+            read=lambda index: self.read(chosen[index]),
+            size=size and (lambda index: size(chosen[index])),
+        )

@@ -4,7 +4,8 @@ Size and crop are computed as torchvision's `Resize` and `CenterCrop` do, so tha
 they were evaluated on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -37,10 +38,39 @@ def read_scaled(source: Path | str | bytes, name: str, sides: Sequence[int]) -> 
     frame of an animation is taken, transparency is laid over white, and grey of 16 bits is rounded to 8.
     ValueError, of one line that begins with `name`, where it cannot be read as a picture.
     """
-    try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as opened:
-            picture = _rgb(ImageOps.exif_transpose(opened))
+    with _readable(name):
+        picture = _opened(source)
         return [_pixels(_scaled(picture, side)) for side in sides]
+
+
+def centre_crop(picture: UInt8[Tensor, "3 _ _"], crop: int) -> UInt8[Tensor, "3 crop crop"]:
+    """The square in the middle of a picture that is large enough; of an odd pixel, half is rounded to even."""
+    top, left = (round((side - crop) / 2) for side in picture.shape[1:])
+    return picture[:, top : top + crop, left : left + crop].contiguous()
+
+
+def decode_whole(content: bytes, name: str) -> UInt8[np.ndarray, "H W 3"]:
+    """All pixels of an encoded picture, RGB, as `read_scaled` sees them; ValueError as there."""
+    with _readable(name):
+        return np.array(_opened(content))
+
+
+def reduced(content: bytes, name: str, shorter_side: int, quality: int) -> bytes:
+    """An encoded picture made smaller, as a JPEG; the very bytes where it is no larger. ValueError as above."""
+    with _readable(name):
+        picture = _opened(content)
+        if min(picture.size) <= shorter_side:
+            return content
+        stored = BytesIO()
+        _scaled(picture, shorter_side).save(stored, "JPEG", quality=quality, subsampling="4:2:0")
+    return stored.getvalue()
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Whatever is raised within becomes one line that begins with `name`."""
+    try:
+        yield
     except UnidentifiedImageError:
         raise ValueError(f"{name}: not a readable picture (of no format that Pillow knows)") from None
     except Exception as error:  # decoders raise whatever they like: SyntaxError, struct.error, ...
@@ -48,10 +78,10 @@ def read_scaled(source: Path | str | bytes, name: str, sides: Sequence[int]) -> 
         raise ValueError(f"{name}: not a readable picture ({reason})") from None
 
 
-def centre_crop(picture: UInt8[Tensor, "3 _ _"], crop: int) -> UInt8[Tensor, "3 crop crop"]:
-    """The square in the middle of a picture that is large enough; of an odd pixel, half is rounded to even."""
-    top, left = (round((side - crop) / 2) for side in picture.shape[1:])
-    return picture[:, top : top + crop, left : left + crop].contiguous()
+def _opened(source: Path | str | bytes) -> Image.Image:
+    """The picture, upright and in mode RGB."""
+    with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as opened:
+        return _rgb(ImageOps.exif_transpose(opened))
 
 
 def _pixels(picture: Image.Image) -> UInt8[Tensor, "3 _ _"]:

@@ -5,17 +5,26 @@ import stat
 from pathlib import Path
 from typing import Literal
 
-from resnets.data import cifar
+from resnets.data import cifar, lists
+from resnets.data.devkit import SYNSETS, named
 from resnets.data.digits import digits
 from resnets.data.folder import folder, is_flat, photographs, unlabelled
+from resnets.data.ilsvrc import TRAIN
 from resnets.data.images import ImageSet
 from resnets.data.photographs import Photographs
+from resnets.data.ranges import is_address
+from resnets.data.shards import is_sharded, shards
 from resnets.files import Log, caches, say
 
 _SIDE = 32
+IMAGENET = "imagenet"
 _ALLOWED = (
     "allowed are digits, cifar10, cifar100, a folder with a sub-folder of pictures for each class, "
     "or a folder of CIFAR's binary files"
+)
+_PHOTOGRAPHS = (
+    f"{_ALLOWED}; for pictures of any size also imagenet, a list (.csv, .parquet), "
+    "and a folder or an http address of shards"
 )
 
 
@@ -39,14 +48,43 @@ def open_data(name_or_path: str | Path, split: Literal["train", "test"], size: i
 
 
 def open_whole(name_or_path: str | Path, split: Literal["train", "test"], log: Log = say) -> ImageSet | Photographs:
-    """As `open_data`, but pictures in a folder keep their sizes, and stay encoded until they are needed.
-
-    A folder with pictures and no sub-folder is a set without labels.
-    """
+    """The images of `split`: small ones as `open_data` has them, else photographs as `open_photographs` has them."""
+    name = str(name_or_path)
+    if is_address(name) or name == IMAGENET or name.lower().endswith(lists.SUFFIXES):
+        return open_photographs(name_or_path, split, log)
     found = _find(name_or_path, split, None)
-    if isinstance(found, ImageSet):
-        return found
-    return unlabelled(found, log) if is_flat(found) else photographs(found, split, log)
+    return found if isinstance(found, ImageSet) else open_photographs(found, split, log)
+
+
+def open_photographs(name_or_path: str | Path, split: Literal["train", "test"], log: Log = say) -> Photographs:
+    """The pictures of `split`, of any size and still encoded: `imagenet`, or what lies at a path or an address.
+
+    That is a folder with a sub-folder for each class (`resnets.data.folder`), a list (`lists`), a folder or an address
+    of shards (`shards`), or what `resnets data prepare imagenet` made. For testing it may also be a folder of pictures
+    and nothing else: a set without labels. ValueError, of one line, where there is no such data, or it is damaged.
+    """
+    name = str(name_or_path)
+    if is_address(name):
+        return shards(name, split, log)
+    path = data_home() / name if name == IMAGENET else Path(name_or_path).expanduser()
+    try:
+        kind = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        what = "type: resnets data prepare imagenet --from DIR" if name == IMAGENET else _PHOTOGRAPHS
+        raise ValueError(f"data: {str(path)!r} cannot be opened ({reason}); {what}") from None
+    if not stat.S_ISDIR(kind):
+        if path.suffix.lower() not in lists.SUFFIXES:
+            raise ValueError(f"data: {name!r} is a file, but no list; {_PHOTOGRAPHS}")
+        return lists.listed(path, split, log)
+    if (path / f"{TRAIN}.tar").is_file():
+        raise ValueError(f"{path}: ImageNet's archives; type: resnets data prepare imagenet --from {path}")
+    if is_sharded(path):
+        return shards(path, split, log)
+    if split == "test" and is_flat(path):
+        return unlabelled(path, log)
+    found = photographs(path, split, log)
+    return named(found, path / SYNSETS) if (path / SYNSETS).is_file() else found
 
 
 def _find(name_or_path: str | Path, split: Literal["train", "test"], size: int | None) -> ImageSet | Path:

@@ -7,6 +7,7 @@ never taken: the std is that of all pixels of a channel, not the mean of each im
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -33,7 +34,7 @@ class Statistics(NamedTuple):
 def pixel_mean(images: UInt8[Tensor, "N C H W"]) -> list[list[list[float]]]:
     """The mean image, `[C][H][W]` in [0, 1] (He et al. 2015a, section 4.2: "per-pixel mean subtracted")."""
     total = _sum(images)
-    return _shortest(total.double().cpu().numpy() / (255 * len(images)))
+    return shortest(total.double().cpu().numpy() / (255 * len(images)))
 
 
 def channel_mean_std(images: UInt8[Tensor, "N C H W"]) -> tuple[list[float], list[float]]:
@@ -45,7 +46,7 @@ def channel_mean_std(images: UInt8[Tensor, "N C H W"]) -> tuple[list[float], lis
         means.append(total / (255 * count))
         # Python's integers do not overflow, and nothing is lost where the mean is large beside the deviation.
         stds.append(math.sqrt((count * square - total * total) / (255 * count) ** 2))
-    return _shortest(np.array(means)), _shortest(np.array(stds))
+    return shortest(np.array(means)), shortest(np.array(stds))
 
 
 def statistics(
@@ -61,16 +62,13 @@ def statistics(
         raise ValueError(f"statistics: {kind!r} is not known, allowed are 'pixel_mean' and 'channel_mean_std'")
     if not len(image_set):
         raise ValueError(f"statistics: {image_set.name} has no images")
-    path = cache / f"{kind}-{image_set.fingerprint}.json" if cache else None
-    if path and (known := _load(path)):
-        return known
-    if kind == "pixel_mean":
-        found = Statistics(pixel_mean(image_set.images), [1.0] * 3)
-    else:
-        found = Statistics(*channel_mean_std(image_set.images))
-    if path:
-        _save(path, found)
-    return found
+
+    def compute() -> dict[str, Any]:
+        if kind == "pixel_mean":
+            return Statistics(pixel_mean(image_set.images), [1.0] * 3)._asdict()
+        return Statistics(*channel_mean_std(image_set.images))._asdict()
+
+    return Statistics(**kept(cache and cache / f"{kind}-{image_set.fingerprint}.json", compute))
 
 
 def _sum(images: UInt8[Tensor, "N C H W"], power: int = 1) -> Int64[Tensor, "C H W"]:
@@ -81,7 +79,7 @@ def _sum(images: UInt8[Tensor, "N C H W"], power: int = 1) -> Int64[Tensor, "C H
     return total
 
 
-def _shortest(values: np.ndarray) -> Any:
+def shortest(values: np.ndarray) -> Any:
     """Nested lists of the shortest decimals that are read back as the float32 nearest to each of `values`."""
     single = values.astype(np.float32)
     lists = np.array([float(str(value)) for value in single.flat]).reshape(single.shape)
@@ -89,21 +87,22 @@ def _shortest(values: np.ndarray) -> Any:
     return lists.tolist()
 
 
-def _digest(found: Statistics) -> str:
+def kept(path: Path | None, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `compute` returns, as JSON has it: read from `path` if it is there whole, else computed and written there.
+
+    A damaged file, or a folder that cannot be written, costs the computation and nothing else.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        content = json.loads(path.read_bytes()) if path else {}
+        if content.pop("sha256") == _digest(content):
+            return content
+    found = compute()
+    if path:
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, json.dumps({**found, "sha256": _digest(found)}) + "\n")
+    return found
+
+
+def _digest(found: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
-
-
-def _load(path: Path) -> Statistics | None:
-    """What `_save` wrote, None where there is nothing or it is damaged."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        content = json.loads(path.read_bytes())
-        found = Statistics(content["mean"], content["std"])
-        if content["sha256"] == _digest(found):
-            return found
-    return None
-
-
-def _save(path: Path, found: Statistics) -> None:
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, json.dumps({**found._asdict(), "sha256": _digest(found)}) + "\n")

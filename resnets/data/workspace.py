@@ -42,7 +42,7 @@ def _locked(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"{root}: another fetch is at work there; wait until it has ended") from None
+            raise ValueError(f"{root}: another process is at work there; wait until it has ended") from None
         except OSError:
             pass  # a file system without locks
         yield

@@ -1,0 +1,101 @@
+"""Mean image, mean, deviation and principal colours of photographs: from integer sums, whatever the number of threads.
+
+A photograph is seen as in testing: its shorter side scaled to `resize` pixels, the central `size` x `size` of them.
+"""
+
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from resnets.data.augment import PrincipalColours, principal_colours
+from resnets.data.batches import cores
+from resnets.data.in_order import in_order
+from resnets.data.photographs import Photographs
+from resnets.data.showing import show
+from resnets.data.statistics import kept, shortest
+from resnets.data.views import Box, View
+
+_TOGETHER = 8
+"""Photographs that a thread sums at a stretch."""
+
+
+class PhotographStatistics(NamedTuple):
+    """All in [0, 1]; what `Preprocessing` takes, and what colours are moved along."""
+
+    images: int
+    """Photographs that were looked at."""
+    mean_image: list[list[list[float]]]
+    """`[3][size][size]` (arXiv:1512.03385, section 3.4: "with the per-pixel mean subtracted")."""
+    mean: list[float]
+    std: list[float]
+    """Of each channel, over all pixels."""
+    colours: PrincipalColours
+
+
+def photograph_statistics(
+    photographs: Photographs,
+    size: int = 224,
+    resize: int = 256,
+    most: int | None = None,
+    threads: int | None = None,
+    cache: Path | None = None,
+) -> PhotographStatistics:
+    """The statistics of all photographs, or of `most` of them that stand at equal distances in their set.
+
+    Where `cache` names a folder they are kept there, found again by the photographs' fingerprint. ValueError, of one
+    line, where there are none, a number is not allowed or a photograph cannot be read.
+    """
+    count = len(photographs) if most is None else min(most, len(photographs))
+    if count < 1 or not 0 < size <= resize:
+        raise ValueError(
+            f"statistics of {count} photographs at {size} of {resize}: allowed are 1 or more, size to resize"
+        )
+    chosen = [place * len(photographs) // count for place in range(count)]
+    path = cache and cache / f"photographs-{size}-{resize}-{count}-{photographs.fingerprint}.json"
+    compute = partial(_compute, photographs, chosen, size, resize, threads or cores())
+    found = kept(path, compute)
+    variances, axes = found.pop("colours")
+    return PhotographStatistics(**found, colours=PrincipalColours(tuple(variances), tuple(map(tuple, axes))))
+
+
+def _compute(photographs: Photographs, chosen: list[int], size: int, resize: int, threads: int) -> dict[str, Any]:
+    def sums(indices: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Of some photographs: the sum at each pixel, (size, size, 3), and those of products of channels, (3, 3)."""
+        pixels = torch.empty(len(indices), size, size, 3, dtype=torch.uint8)
+        images = pixels.permute(0, 3, 1, 2)
+        for place, index in enumerate(indices):
+            draw = partial(_centre, size, resize)
+            show(photographs.read(index), photographs.where(index), draw, images[place : place + 1])
+        values = pixels.numpy().reshape(-1, 3).astype(np.float64)  # whose products and sums are exact: below 2**53
+        return pixels.numpy().sum(0, dtype=np.int64), (values.T @ values).astype(np.int64)
+
+    pieces = [chosen[first : first + _TOGETHER] for first in range(0, len(chosen), _TOGETHER)]
+    total, products = np.zeros((size, size, 3), np.int64), np.zeros((3, 3), np.int64)
+    with closing(in_order(sums, pieces, threads, 2 * threads)) as summed:
+        for pixel_sums, product_sums in summed:
+            total += pixel_sums
+            products += product_sums
+    count = len(chosen) * size * size
+    channels = [int(channel) for channel in total.sum((0, 1))]
+    # Python's integers do not overflow, and nothing is lost where the means are large beside the deviations.
+    covariance = [
+        [(count * int(products[a, b]) - channels[a] * channels[b]) / (255 * count) ** 2 for b in range(3)]
+        for a in range(3)
+    ]
+    return {
+        "images": len(chosen),
+        "mean_image": shortest(total.transpose(2, 0, 1) / (255 * len(chosen))),
+        "mean": shortest(np.array(channels) / (255 * count)),
+        "std": shortest(np.sqrt(np.diag(covariance))),
+        "colours": principal_colours(torch.tensor(covariance, dtype=torch.float64)),
+    }
+
+
+def _centre(size: int, resize: int, height: int, width: int) -> View:
+    """The middle of a picture, as testing sees it."""
+    side = max(1, round(size * min(height, width) / resize))
+    return View(False, (0.0, 0.0, 0.0), Box((height - side) // 2, (width - side) // 2, side, side))

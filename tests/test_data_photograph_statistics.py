@@ -1,0 +1,66 @@
+"""Statistics of photographs against Pillow and NumPy in double precision."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from photographs import decoded, encoded, photographs_of, textured
+from PIL import Image
+
+from resnets.data.photograph_statistics import photograph_statistics
+
+SET = photographs_of([encoded(textured(60 + n, 90 - 2 * n, seed=n)) for n in range(11)])
+
+
+def central(content: bytes, size: int, resize: int) -> np.ndarray:
+    picture = decoded(content)
+    side = round(size * min(picture.size) / resize)
+    left, top = ((length - side) // 2 for length in picture.size)
+    cut = picture.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(cut).astype(float) / 255
+
+
+@pytest.mark.parametrize("most", [None, 4])
+def test_against_numpy(most: int | None) -> None:
+    chosen = range(11) if most is None else [0, 2, 5, 8]
+    pixels = np.stack([central(SET.read(index), 32, 40) for index in chosen])
+    found = photograph_statistics(SET, 32, 40, most)
+    assert found.images == len(pixels)
+    flat = pixels.reshape(-1, 3)
+    level = 1 / 255
+    assert np.abs(np.array(found.mean_image) - pixels.mean(0).transpose(2, 0, 1)).max() < level
+    assert found.mean == pytest.approx(flat.mean(0), abs=0.3 * level)
+    assert found.std == pytest.approx(flat.std(0), abs=0.3 * level)
+    axes = np.array(found.colours.axes)
+    covariance = axes @ np.diag(found.colours.variances) @ axes.T
+    assert np.abs(covariance - np.cov(flat.T, bias=True)).max() < 2e-4
+    assert list(found.colours.variances) == sorted(found.colours.variances, reverse=True)
+
+
+def test_the_middle_is_not_another_part() -> None:
+    corner = photographs_of(
+        [encoded(Image.new("RGB", (40, 20), "black")), encoded(Image.new("RGB", (20, 40), "black"))]
+    )
+    spot = Image.new("RGB", (40, 20), "black")
+    spot.paste("white", (15, 5, 25, 15))
+    spotted = photographs_of([encoded(spot, quality=100)])
+    assert max(photograph_statistics(corner, 8, 16).mean) == 0
+    assert min(photograph_statistics(spotted, 8, 16).mean) > 0.9
+
+
+def test_they_do_not_depend_on_threads_and_are_kept(tmp_path: Path) -> None:
+    one = photograph_statistics(SET, 32, 40, threads=1, cache=tmp_path)
+    assert one == photograph_statistics(SET, 32, 40, threads=5)
+    (path,) = tmp_path.iterdir()
+    same_names = replace(SET, read=lambda index: b"")
+    assert photograph_statistics(same_names, 32, 40, cache=tmp_path) == one
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"^set/0\.jpg: not a readable picture"):
+        photograph_statistics(same_names, 32, 40, cache=tmp_path)
+
+
+@pytest.mark.parametrize(("size", "resize", "most"), [(32, 20, None), (0, 20, None), (32, 40, 0)])
+def test_what_is_not_allowed(size: int, resize: int, most: int | None) -> None:
+    with pytest.raises(ValueError, match="allowed are 1 or more"):
+        photograph_statistics(SET, size, resize, most)
