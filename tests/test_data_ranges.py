@@ -207,3 +207,10 @@ def test_pythons_own_server_knows_no_ranges(tmp_path: Path) -> None:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_a_file_stays_open_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where two threads open it at once, and the cache keeps the other's descriptor."""
+    (tmp_path / "file").write_bytes(b"0123456789")
+    monkeypatch.setattr(ranges, "_opened", ranges._Descriptor)
+    assert read_range(str(tmp_path / "file"), 2, 3) == b"234"

@@ -52,7 +52,8 @@ def read_all(source: str) -> bytes:
 
 def _pread(path: str, size: int, offset: int) -> bytes:
     if hasattr(os, "pread"):
-        return os.pread(_opened(path).number, size, offset)
+        file = _opened(path)  # held while it is read: another thread may have opened it too, and the cache keeps one
+        return os.pread(file.number, size, offset)
     with Path(path).open("rb", buffering=0) as file:  # Windows
         file.seek(offset)
         return file.read(size)
