@@ -1,4 +1,4 @@
-"""Small networks of every kind through torch.export and torch.compile.
+"""Small networks of every kind through torch.export, torch.compile and OpenVINO, which is handed exported networks.
 
 In a process of their own (tests/test_graphs.py runs this file): the compiler changes how PyTorch works after it, which
 tests of bit-equal runs would notice.
@@ -8,6 +8,8 @@ import pytest
 import torch
 from family import SMALL, images, settled, unchecked
 from torch import nn
+
+from resnets.models.inference import ready
 
 
 def made(kind: str) -> nn.Module:
@@ -41,3 +43,14 @@ def test_compile(kind: str) -> None:
     compiled = torch.compile(model, backend="eager", fullgraph=True, dynamic=False)
     with torch.no_grad(), unchecked():
         assert torch.equal(compiled(x), model(x))
+
+
+def test_openvino_answers_as_the_plain_network() -> None:
+    pytest.importorskip("openvino")
+    torch.manual_seed(0)
+    model, x = settled(SMALL["option B"]()).float(), images("option B", count=4)
+    with unchecked():
+        answer = ready(model, x, "openvino", "fp32")
+        for images_ in (x, x[:1]):
+            with torch.no_grad():
+                assert torch.allclose(answer(images_), model(images_), atol=1e-4)

@@ -56,17 +56,6 @@ def test_ways_answer_as_the_plain_network(kind: str, way: str, precision: str) -
     assert rounded == bool((logits != expected).any()) or not rounded
 
 
-def test_openvino_answers_as_the_plain_network() -> None:
-    pytest.importorskip("openvino")
-    torch.manual_seed(0)
-    model, x = settled(SMALL["option B"]()).float(), images("option B", count=4)
-    with unchecked():
-        answer = ready(model, x, "openvino", "fp32")
-        for images_ in (x, x[:1]):
-            with torch.no_grad():
-                assert torch.allclose(answer(images_), model(images_), atol=1e-4)
-
-
 def test_what_is_not_allowed() -> None:
     model, x = nn.Flatten(), torch.zeros(1, 3, 8, 8)
     with pytest.raises(ValueError, match=f"^way is 'fast', allowed are {', '.join(WAYS)}$"):
