@@ -140,6 +140,19 @@ def _use(verb: AddVerb) -> None:
     sub.add_argument("images", metavar="IMAGE", nargs="+")
     sub.add_argument("--save", metavar="DIR", help="draw the predictions on copies of the pictures")
 
+    sub = verb("convert", "weights of others become a file of this package, or of torchvision or timm")
+    sub.add_argument(
+        "file", metavar="FILE", help="as torchvision, timm, Caffe, Torch7, detectron2, Keras, ... write it"
+    )
+    sub.add_argument("--out", metavar="FILE", help="default FILE's name with .safetensors, in this folder")
+    sub.add_argument("--to", choices=("torchvision", "timm"), help="write it as they do")
+    sub.add_argument(
+        "--partial", action="store_true", help="take what is there, though tensors are missing or left over"
+    )
+    sub.add_argument("--mean", metavar="FILE", help="the mean image of the original release (.binaryproto)")
+    sub.add_argument("--model", metavar="NAME", help="the network, where the file fits several")
+    sub.add_argument("--origin", metavar="LAYOUT", help="whose conventions they follow, where the names do not say it")
+
 
 def _testing(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(

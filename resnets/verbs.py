@@ -175,6 +175,13 @@ def predict(arguments: argparse.Namespace) -> None:
     _print(arguments, record, "\n".join(lines))
 
 
+def convert(arguments: argparse.Namespace) -> None:
+    from resnets.models.convert import convert as convert_weights
+
+    how = {name: getattr(arguments, name) for name in ("partial", "origin", "model", "mean")}
+    _print(arguments, *convert_weights(arguments.file, arguments.out, arguments.to, **how))
+
+
 def report(arguments: argparse.Namespace) -> None:
     from resnets.classification.report import report_run
     from resnets.paper.published import test_error
@@ -234,6 +241,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "convert": convert,
     "compare": compare,
     "report": report,
     "reproduce": reproduce,

@@ -15,10 +15,12 @@ _checker = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 _hook = jaxtyping.install_import_hook("resnets", _checker)
 
 import torch  # noqa: E402 - after the number of threads
+from numpy_nets import WIDTHS  # noqa: E402
 
 from resnets.classification.recipe import ClassificationRecipe  # noqa: E402 - after the hook
 from resnets.classification.recipes import recipe  # noqa: E402 - after the hook
 from resnets.cli import main  # noqa: E402
+from resnets.models import identify, preact, resnet  # noqa: E402
 from resnets.training.recipe import override  # noqa: E402
 
 TINY = (
@@ -56,6 +58,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished") / "run"
     assert main(["train", "digits-resnet20", *TINY, "--out", str(folder)]) == 0
     return folder
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The catalogue's networks for ImageNet, all their layers, with few channels."""
+    for module in (resnet, preact):
+        monkeypatch.setattr(module, "WIDTHS", WIDTHS)
+    identify._beginning.cache_clear()
+    yield
+    identify._beginning.cache_clear()
 
 
 @pytest.fixture

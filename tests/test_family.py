@@ -307,7 +307,7 @@ def test_changes_that_are_not_allowed(name: str, changes: dict[str, Any], what: 
 def test_arguments_are_those_of_builder_row_and_changes() -> None:
     assert arguments("cifar_wrn_16_8", kernels=[1, 3, 1], drop_path=0.2) == {
         **{"kernels": (1, 3, 1), "n": None, "dropout": 0.0, "shortcut": "B", "zeros": "end"},
-        **{"drop_path": 0.2, "drop_decay": "linear", "drop_per": "batch"},
+        **{"drop_path": 0.2, "drop_decay": "linear", "drop_per": "batch", "eps": 1e-5},
     }
     assert arguments("cifar_resnet110_sd")["drop_path"] == 0.5
     assert arguments("cifar_highway19", gate_bias=None)["gate_bias"] is None

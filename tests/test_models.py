@@ -360,5 +360,5 @@ def test_arguments_say_what_a_network_is() -> None:
     assert arguments("resnet50_v1_5") != arguments("resnet50")
     assert arguments("cifar_plain20") == {
         **{"shortcut": None, "zeros": "end", "subsample": "stride"},
-        **{"drop_path": 0.0, "drop_decay": "linear", "drop_per": "batch"},
+        **{"drop_path": 0.0, "drop_decay": "linear", "drop_per": "batch", "eps": 1e-5},
     }

@@ -15,7 +15,7 @@ from resnets.models.catalog import skeleton
 from resnets.models.factory import create_model
 from resnets.models.layouts import ELSEWHERE, TIMM
 from resnets.models.preact import imagenet_preact
-from resnets.models.weights import recognise
+from resnets.models.recognise import recognise
 
 QUICK = ("resnet18", "resnext50_32x4d")
 
@@ -36,7 +36,7 @@ def same(ours: nn.Module, other: nn.Module, side: int = 64) -> bool:
 def test_state_dicts_are_recognised(ours: str, name: str) -> None:
     with torch.device("meta"):
         state = theirs(name, num_classes=7).state_dict()
-    weights = recognise(dict(state), "x.pth")
+    weights = recognise(dict(state), "x.pth").weights
     assert (weights.model, weights.changes, weights.num_classes) == (ours, {}, 7)
 
 
@@ -48,7 +48,7 @@ def test_logits_are_timms(ours: str, name: str) -> None:
     torch.manual_seed(0)
     other = settled(theirs(name, num_classes=7))
     model = skeleton(ours, 7)
-    model.load_state_dict(recognise(other.state_dict(), "x.pth").state, strict=True, assign=True)
+    model.load_state_dict(recognise(other.state_dict(), "x.pth").weights.state, strict=True, assign=True)
     # Of other images timm's VGG averages the last maps, ours and torchvision's what enters the classifier.
     assert same(model.eval(), other, 224 if name.startswith("vgg") else 64)
 
@@ -60,7 +60,7 @@ def test_vggs_first_fully_connected_layers_are_convolutions_there() -> None:
     weight = torch.zeros(4096, 512, 7, 7)
     assert weight.shape == state["pre_logits.fc1.weight"].shape
     weight[:16] = torch.randint(-2, 3, (16, 512, 7, 7))  # so that sums are exact
-    fc = recognise({**state, "pre_logits.fc1.weight": weight}, "x.pth").state["classifier.0.weight"]
+    fc = recognise({**state, "pre_logits.fc1.weight": weight}, "x.pth").weights.state["classifier.0.weight"]
     x = torch.randint(-2, 3, (1, 512, 7, 7)).float()
     assert torch.equal(x.flatten(1) @ fc[:16].T, torch.conv2d(x, weight[:16]).flatten(1))
 
@@ -148,7 +148,7 @@ def test_their_preactivation_nets_have_as_many_parameters(depth: int) -> None:
 
 def test_no_tensor_shows_a_stride() -> None:
     """So `create_model` is asked for one of the two by name, and does not take the other's weights."""
-    weights = recognise(net("resnet50").state_dict(), "x.pth")
+    weights = recognise(net("resnet50").state_dict(), "x.pth").weights
     assert weights.model == "resnet50_v1_5"
     assert any("stride in the 1x1" in what and "TAKEN FOR ..._v1_5" in why for what, why in ELSEWHERE.items())
     with pytest.raises(ValueError, match="weights of resnet50_v1_5 are not weights of resnet50"):

@@ -21,8 +21,9 @@ from resnets.models import factory
 from resnets.models import weights as module
 from resnets.models.catalog import build
 from resnets.models.factory import create_model, load
-from resnets.models.layouts import TORCHVISION
-from resnets.models.weights import Weights, read_weights, recognise, write_weights
+from resnets.models.layouts import TORCHVISION, Weights
+from resnets.models.recognise import recognise
+from resnets.models.weights import read_weights, write_weights
 from resnets.preprocessing import Preprocessing
 
 PREPROCESSING = Preprocessing(
@@ -178,7 +179,7 @@ def test_a_converted_file_is_the_same_network(tmp_path: Path) -> None:
 def test_torchvisions_layout(ours: str, theirs: str) -> None:
     with torch.device("meta"):
         state = getattr(torchvision.models, theirs)(num_classes=7).state_dict()
-    weights = recognise(dict(state), "x.pth")
+    weights = recognise(dict(state), "x.pth").weights
     assert (weights.model, weights.changes, weights.num_classes) == (ours, {}, 7)
     transform: Any = torchvision.models.get_model_weights(theirs)["IMAGENET1K_V1"].value.transforms()
     assert weights.preprocessing is not None
@@ -190,7 +191,7 @@ def test_torchvisions_layout(ours: str, theirs: str) -> None:
 def test_other_networks_of_torchvision_are_not_mistaken(theirs: str) -> None:
     with torch.device("meta"):
         state = dict(getattr(torchvision.models, theirs)().state_dict())
-    with pytest.raises(ValueError, match=r"x\.pth: unknown layout: .* known are akamaster, torchvision"):
+    with pytest.raises(ValueError, match=r"x\.pth: unknown layout: .* known are torchvision, timm"):
         recognise(state, "x.pth")
 
 
@@ -225,7 +226,7 @@ class Evil:
     [
         (torch_bytes, "system, which is code and is not run"),
         (lambda content: torch_bytes(content, zipped=False), "system, which is code and is not run"),
-        (pickle.dumps, "not tensors and plain containers"),
+        (pickle.dumps, "system, which is code and is not run"),
     ],
 )
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, wrap: Callable[[Any], bytes], what: str) -> None:
@@ -273,7 +274,7 @@ def test_checkpoints_of_something_else(tmp_path: Path, content: Any, what: str) 
 
 def test_sources_that_do_not_exist(tmp_path: Path) -> None:
     assert "no such file or folder" in refusal(tmp_path / "none.pth")
-    assert "ships no weights of this network (it ships none)" in refusal("resnet18")
+    assert "ships no weights of this network (it ships " in refusal("resnet18")
 
 
 def test_parameters_that_do_not_fit_are_named(tmp_path: Path) -> None:
@@ -299,13 +300,20 @@ def complex_numbers(tensor: Tensor) -> Tensor:
     return tensor.to(torch.complex64)
 
 
-@pytest.mark.parametrize("spoil", [Tensor.int, Tensor.to_sparse, complex_numbers])
-def test_tensors_of_a_wrong_kind(spoil: Callable[[Tensor], Tensor], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (Tensor.int, "wrong: fc.weight (10, 64) of integers"),
+        (Tensor.to_sparse, "asks for torch._utils._rebuild_sparse_tensor"),
+        (complex_numbers, "wrong: fc.weight (10, 64) of complex"),
+    ],
+)
+def test_tensors_of_a_wrong_kind(spoil: Callable[[Tensor], Tensor], what: str, tmp_path: Path) -> None:
     checkpoint = akamaster()
     checkpoint["state_dict"]["module.linear.weight"] = spoil(checkpoint["state_dict"]["module.linear.weight"])
     path = tmp_path / "w.th"
     path.write_bytes(torch_bytes(checkpoint))
-    assert "wrong: fc.weight (10, 64)" in refusal(path)
+    assert what in refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -442,7 +450,7 @@ def test_an_unknown_change_is_refused_with_weights_too() -> None:
 
 
 def test_shipped_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="the package ships no weights of cifar_resnet8; it ships none"):
+    with pytest.raises(ValueError, match="the package ships no weights of cifar_resnet8; it ships "):
         create_model("cifar_resnet8", weights="package")
     (tmp_path / "weights").mkdir()
     write_weights(tmp_path / "weights" / "cifar_resnet8.safetensors", small())

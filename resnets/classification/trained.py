@@ -7,7 +7,7 @@ from torch import nn
 
 from resnets.classification.submission import SYNSET
 from resnets.files import Log
-from resnets.models.factory import load
+from resnets.models.factory import check_whole, load
 from resnets.models.weights import read_weights
 from resnets.preprocessing import Preprocessing
 
@@ -28,6 +28,7 @@ class Trained:
 def read_trained(source: str) -> Trained:
     """The network whose weights `source` names; ValueError as `read_weights`, or where they came without a record."""
     weights = read_weights(source)
+    check_whole(weights, source)
     model = load(weights)
     digest = hashlib.sha256(repr((weights.model, sorted(weights.changes.items()))).encode())
     for name, tensor in sorted(model.state_dict().items()):

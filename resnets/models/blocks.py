@@ -247,3 +247,19 @@ def initialise(model: nn.Module) -> None:
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.ones_(layer.weight)
             nn.init.zeros_(layer.bias)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Normalisation
+
+
+def batch_norm(model: nn.Module, *, eps: float = 1e-5) -> None:
+    """Sets what every BN adds to the variance: others' weights were trained with another number.
+
+    Raises ValueError unless it is positive and under 0.1.
+    """
+    if not 0 < eps < 0.1:
+        raise ValueError(f"eps is {eps}, allowed is more than 0 and less than 0.1")
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eps = eps

@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin
 
 from torch import nn
 
+from resnets.models.blocks import batch_norm
 from resnets.models.layers import Layer, layers, shapes_only
 from resnets.models.rows import ROWS, Row, row_of_family
 from resnets.models.stochastic_depth import stochastic_depth
@@ -58,20 +59,25 @@ def build(name: str, num_classes: int | None = None, **changes: Any) -> nn.Modul
     if classes < 1:
         raise ValueError(f"num_classes is {classes}, allowed is 1 or more")
     given = arguments(name, **changes)
-    drops = {key: given.pop(key) for key in _keywords(stochastic_depth)}
+    finishing = [(finish, {key: given.pop(key) for key in _keywords(finish)}) for finish in FINISHING]
     model = entry.builder(entry.size, num_classes=classes, **given)
-    stochastic_depth(model, **drops)
+    for finish, how in finishing:
+        finish(model, **how)
     return model
 
 
+FINISHING: tuple[Callable[..., None], ...] = (stochastic_depth, batch_norm)
+"""What is done to any network once its builder has made it; their arguments are changes too."""
+
+
 def arguments(name: str, **changes: Any) -> dict[str, Any]:
-    """All that `changes` can change in a network, and what it is then: its builder's arguments, and `drop_path`'s.
+    """All that `changes` can change in a network, and what it is then: arguments of its builder and of `FINISHING`.
 
     Two rows of one builder and size with equal arguments are one network.
     Raises ValueError for a change that the network does not know, or a value of another kind.
     """
     entry = row(name)
-    known = {**_keywords(entry.builder), **_keywords(stochastic_depth)}
+    known = {key: kind for function in (entry.builder, *FINISHING) for key, kind in _keywords(function).items()}
     unknown = sorted(set(changes) - set(known))
     if unknown:
         raise ValueError(f"{name} has no {', '.join(unknown)}; it can change {', '.join(known)}")
@@ -120,7 +126,8 @@ def blueprint(name: str) -> tuple[nn.Module, list[Layer]]:
 def model_spec(name: str) -> ModelSpec:
     """What `name` is, by what `counted` says of it."""
     entry = row(name)
-    return ModelSpec(name, *(_recorded().get(name) or counted(name)), entry.source, entry.input_size)
+    layers, params, multiply_adds = _recorded().get(name) or counted(name)
+    return ModelSpec(name, layers, params, multiply_adds, entry.source, entry.input_size)
 
 
 def counted(name: str) -> tuple[int, int, int]:

@@ -27,6 +27,7 @@ IDLE = {
     "drop_path": ("drop_path", (0,)),
     "drop_decay": ("drop_path", (0,)),
     "drop_per": ("drop_path", (0,)),
+    "eps": ("eps", (1e-5,)),
     "zeros": ("shortcut", ("B", "C", None)),
     "subsample": ("shortcut", ("B", "C", None)),
     "stride_in": ("bottlenecks", (False,)),

@@ -13,8 +13,11 @@ from torch import nn
 from torch.hub import load_state_dict_from_url
 
 from resnets.models.catalog import arguments, build, row
+from resnets.models.formats.content import few
+from resnets.models.formats.read import one_line
 from resnets.models.layouts import TORCHVISION, Weights
-from resnets.models.weights import one_line, read_weights, recognise, shipped_weights
+from resnets.models.recognise import recognise
+from resnets.models.weights import read_weights, shipped_weights
 from resnets.preprocessing import Preprocessing
 
 log = logging.getLogger("resnets")
@@ -31,7 +34,7 @@ def create_model(
             Where the weights have another number, the classifier is new, and a line of the log says so.
         weights: None, "package" (shipped), "torchvision" (fetched, its checksum checked), `Weights`, or what
             `read_weights` takes.
-        changes: arguments of the network, such as `shortcut`, `zeros`, `stride_in`, `ceil_mode`. Weights
+        changes: arguments of the network, such as `shortcut`, `zeros`, `stride_in`, `ceil_mode`, `eps`. Weights
             bring their own (`zeros="both"`), which need not be repeated here and must not be contradicted, but
             for the `REGULARISERS`. Every residual net takes `drop_path`, `drop_decay` and `drop_per`
             (`models/stochastic_depth.py`).
@@ -56,6 +59,8 @@ def create_model(
         new = {key: value for key, value in model.state_dict().items() if key.startswith(head)}
         state = {**state, **new}
         preprocessing = preprocessing and replace(preprocessing, classes=())
+    if lacking := [key for key in loaded.missing if key not in state]:
+        log.warning(f"{name}: new, because the weights lack them: {few(lacking)}")
     # Not strict: old files lack BN's counters. `read_weights` has held all else against the network.
     model.load_state_dict(state, strict=False)
     return _with_facts(model, name, combined, preprocessing)
@@ -65,10 +70,20 @@ def load(weights: str | Path | Weights) -> nn.Module:
     """The network that `weights` (what `read_weights` takes) are of, with them, in evaluation mode.
 
     Its `preprocessing` says what it expects of a picture, the names of the classes included.
-    Raises ValueError as `read_weights` does.
+    Raises ValueError as `read_weights` does, and for weights that are a part of a network's only.
     """
     loaded = weights if isinstance(weights, Weights) else read_weights(weights)
+    check_whole(loaded, "the weights" if isinstance(weights, Weights) else weights)
     return create_model(loaded.model, weights=loaded).eval()
+
+
+def check_whole(weights: Weights, source: object) -> None:
+    """ValueError, beginning with `source`, where weights are a part of a network's only, so that it could not judge."""
+    if weights.missing:
+        raise ValueError(
+            f"{source}: lack tensors of {weights.model}, {few(weights.missing)}: there is no network to be used, "
+            "only one to be trained (`create_model`)"
+        )
 
 
 def _with_facts(model: nn.Module, name: str, changes: dict[str, Any], preprocessing: Preprocessing | None) -> nn.Module:
@@ -133,7 +148,7 @@ def _from_torchvision(name: str) -> Weights:
         )
     except Exception as error:
         raise ValueError(f"{published.url}: cannot be had ({one_line(error)})") from None
-    weights = recognise(state, published.url)
+    weights = recognise(state, published.url).weights
     transform = published.transforms()
     preprocessing = Preprocessing(
         crop=transform.crop_size[0],

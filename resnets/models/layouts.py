@@ -1,23 +1,35 @@
-"""What a file of weights says (`Weights`), and the layouts in which others keep theirs (`LAYOUTS`).
+"""What a file of weights says (`Weights`), and the layouts in which others publish theirs: a row each, in `LAYOUTS`.
 
-A layout is a function from a table of named tensors to `Weights`, or None where the table is not of that
-layout. It looks at a few names and shapes only; `read_weights` then holds every tensor against the network.
-`ELSEWHERE` says what others publish under like names that is not read, and why.
+A row says which names it knows and how its tensors are turned (`names`), and its conventions: which network its files
+are of, what differs in it, what is done to a picture first, whose terms apply. `ELSEWHERE` says what others publish
+that is not read, and why.
 """
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor
-
-from resnets.models.catalog import row
-from resnets.models.layers import shapes_only
+from resnets.models.formats.content import Content
+from resnets.models.names import (
+    Names,
+    State,
+    akamaster_names,
+    as_it_is,
+    caffe_names,
+    caffe_places,
+    caffe_state,
+    detectron_names,
+    detectron_state,
+    keras_names,
+    keras_state,
+    mmpretrain_names,
+    timm_names,
+    timm_state,
+    torchvision_names,
+)
+from resnets.models.names_torch7 import torch7_names, torch7_places, torch7_shows, torch7_state
+from resnets.models.pixels import CIFAR10, CIFAR100, DETECTRON, IMAGENET, KERAS, OPENMMLAB, Pixels
 from resnets.preprocessing import Preprocessing
-
-State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -38,31 +50,184 @@ class Weights:
     licence: str | None
     provenance: str
     """Where the weights are from, in words."""
+    missing: tuple[str, ...] = ()
+    """The tensors of the network that are not there, but for `num_batches_tracked`; () where it is whole."""
 
 
-CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-"""In [0, 1], RGB: what torchvision's networks expect, and akamaster's took over for CIFAR-10."""
+# ------------------------------------------------------------------------------------------------------------
+# Layouts
 
 
-def _akamaster(state: State) -> Weights | None:
-    """github.com/akamaster/pytorch_resnet_cifar10: 6n+2 layers, option A with zeros on both sides."""
-    if _shape(state, "conv1.weight") != (16, 3, 3, 3) or _shape(state, "linear.weight")[1:] != (64,):
-        return None
-    depth = 6 * _blocks(state, "layer1") + 2
-    num_classes = _shape(state, "linear.weight")[0]
-    classes = CIFAR10 if num_classes == 10 else ()
-    return Weights(
-        state={name.replace("linear.", "fc."): tensor for name, tensor in state.items()},
-        model=f"cifar_resnet{depth}",
-        changes={"zeros": "both"},
-        num_classes=num_classes,
-        preprocessing=Preprocessing(crop=32, resize=32, mean=IMAGENET_MEAN, std=IMAGENET_STD, classes=classes),
-        recipe=None,
-        licence="BSD-2-Clause, Copyright (c) 2018, Yerlan Idelbayev",
-        provenance="github.com/akamaster/pytorch_resnet_cifar10",
+def _nothing(content: Content) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How one project lays out its weights, and the conventions of the networks they are of."""
+
+    name: str
+    carries: str
+    """For the table in the documents: which files, of which networks."""
+    formats: tuple[str, ...]
+    names: Callable[[Content], Names]
+    """Theirs to ours, of those of a file's tensors that it knows."""
+    state: Callable[[State, Content], State] = as_it_is
+    """The tensors, by our names where there is one, turned and folded."""
+    shows: Callable[[Content], dict[str, Any]] = _nothing
+    """Arguments of the network that a file itself shows."""
+    places: Callable[[Content], Names] | None = None
+    """Theirs to ours, of layers of which the file says more than their tensors."""
+    needs: dict[str, Any] = field(default_factory=dict)
+    """Arguments of the network that no file shows, but all of these have."""
+    networks: str = ".*"
+    """A pattern of the catalogue's names: what else has its names of tensors follows other conventions."""
+    small: bool = False
+    """Whether networks for 32x32 images are among them."""
+    large: bool = True
+    """Whether networks for ImageNet are."""
+    pixels: Pixels | None = IMAGENET
+    """For ImageNet; None: a mean image."""
+    small_pixels: dict[int, Pixels] = field(default_factory=dict)
+    """For 32x32 images, by the number of classes."""
+    called: str = "(?!)"
+    """A pattern by which a file may name the project, in its own words."""
+    licence: str
+    provenance: str
+    attached: str
+    """For the table: what is set on the network and attached to it."""
+    checked: str
+    """For the table: how."""
+
+
+WITH_PYTORCH = ("PyTorch", "safetensors", "pickle")
+FROM_THE_RELEASE = {"stride_in": "1x1"}
+RELEASED = r"resnet(50|101|152)(_v1_5)?"
+
+LAYOUTS: dict[str, Layout] = {
+    layout.name: layout
+    for layout in (
+        Layout(
+            name="torchvision",
+            carries="state dicts of torchvision, and of timm where it has the same nets: ResNet, wide ResNet, "
+            "ResNeXt, VGG",
+            formats=WITH_PYTORCH,
+            names=torchvision_names,
+            needs={"stride_in": "3x3"},
+            licence="BSD-3-Clause (torchvision) or Apache-2.0 (timm); the terms of the images it was trained on "
+            "may apply",
+            provenance="torchvision's layout",
+            attached="stride in the 3x3; RGB, ImageNet's mean and deviation",
+            checked="logits of every network against torchvision's and timm's own",
+        ),
+        Layout(
+            name="timm",
+            carries="state dicts of timm's VGG",
+            formats=WITH_PYTORCH,
+            names=timm_names,
+            state=timm_state,
+            needs={"stride_in": "3x3"},
+            licence="Apache-2.0 (timm); the terms of the images it was trained on may apply",
+            provenance="github.com/huggingface/pytorch-image-models",
+            attached="its convolutions of 7x7 maps as fully connected layers; RGB, ImageNet's mean and deviation",
+            checked="logits against timm's own",
+        ),
+        Layout(
+            name="mmpretrain",
+            carries="`.pth` of mmpretrain and mmcls: ResNet and ResNeXt of style `pytorch`",
+            formats=WITH_PYTORCH,
+            names=mmpretrain_names,
+            needs={"stride_in": "3x3"},
+            pixels=OPENMMLAB,
+            licence="Apache-2.0 (mmpretrain); the terms of the images it was trained on may apply",
+            provenance="github.com/open-mmlab/mmpretrain",
+            attached="stride in the 3x3; RGB, its mean and deviation in 0..255",
+            checked="logits against torchvision's network of the same tensors, under mmpretrain's names",
+        ),
+        Layout(
+            name="akamaster",
+            carries="`.th` of akamaster/pytorch_resnet_cifar10: ResNet-20 to -1202 for CIFAR",
+            formats=WITH_PYTORCH,
+            names=akamaster_names,
+            needs={"zeros": "both"},
+            small=True,
+            large=False,
+            small_pixels={10: IMAGENET, 100: IMAGENET},
+            licence="BSD-2-Clause, Copyright (c) 2018, Yerlan Idelbayev",
+            provenance="github.com/akamaster/pytorch_resnet_cifar10",
+            attached="option A with zeros on both sides; RGB, ImageNet's mean and deviation, as they were trained",
+            checked="the published files of ResNet-20 and -32: their test error is their authors' figure",
+        ),
+        Layout(
+            name="caffe",
+            carries="`.caffemodel` of KaimingHe/deep-residual-networks: ResNet-50, -101, -152, with its `.binaryproto`",
+            formats=("Caffe",),
+            names=caffe_names,
+            state=caffe_state,
+            places=caffe_places,
+            networks=RELEASED,
+            needs={**FROM_THE_RELEASE, "ceil_mode": True},
+            pixels=None,
+            called=r"\bcaffe",
+            licence="MIT (KaimingHe/deep-residual-networks)",
+            provenance="github.com/KaimingHe/deep-residual-networks",
+            attached="stride in the first 1x1, pooling that rounds up, epsilon as its layers say; the bias of "
+            "ResNet-50's first convolution folded; BGR, the mean image subtracted",
+            checked="logits against a pass in numpy that follows the layers of the file as Caffe does; files "
+            "written with Google's protobuf",
+        ),
+        Layout(
+            name="torch7",
+            carries="`.t7` of fb.resnet.torch: ResNet-18 to -152, the published ResNet-50 (BN after the addition), "
+            "ResNet-200 (pre-activation), nets for CIFAR; of ResNeXt, form C",
+            formats=("Torch7",),
+            names=torch7_names,
+            state=torch7_state,
+            shows=torch7_shows,
+            places=torch7_places,
+            small=True,
+            small_pixels={10: CIFAR10, 100: CIFAR100},
+            licence="BSD-3-Clause (fb.resnet.torch)",
+            provenance="github.com/facebookarchive/fb.resnet.torch",
+            attached="stride, epsilon, shortcuts and order of activation as the modules say; RGB, its mean and "
+            "deviation",
+            checked="logits against a pass in numpy that follows the modules of the file as Torch7 does, with longs "
+            "of 8 and of 4 bytes",
+        ),
+        Layout(
+            name="detectron2",
+            carries="`.pkl` of detectron2 and Detectron: `MSRA/R-50`, `R-101`, with the names of Caffe2",
+            formats=("pickle",),
+            names=detectron_names,
+            state=detectron_state,
+            networks=RELEASED,
+            needs=FROM_THE_RELEASE,
+            pixels=DETECTRON,
+            called=r"\bdetectron",
+            licence="CC BY-SA 3.0 (detectron2's model zoo), from weights under MIT (KaimingHe/deep-residual-networks)",
+            provenance="github.com/facebookresearch/detectron2, MSRA",
+            attached="stride in the first 1x1; a scale and a shift alone as a BN that does nothing else; BGR, its "
+            "means in 0..255",
+            checked="logits against a pass in numpy with detectron2's conventions, of pickles as Python 2 and 3 "
+            "write them",
+        ),
+        Layout(
+            name="keras",
+            carries="`.h5` of Keras applications: ResNet50, ResNet101, ResNet152",
+            formats=("Keras",),
+            names=keras_names,
+            state=keras_state,
+            networks=RELEASED,
+            needs={**FROM_THE_RELEASE, "eps": 1.001e-5},
+            pixels=KERAS,
+            called=r"\bkeras",
+            licence="MIT (weights of KaimingHe/deep-residual-networks), Apache-2.0 (Keras)",
+            provenance="Keras applications",
+            attached="stride in the first 1x1, epsilon 1.001e-5, biases folded; BGR, its means in 0..255",
+            checked="logits against a pass in numpy with Keras' axes and paddings; files written with h5py",
+        ),
     )
-
+}
 
 TORCHVISION = {
     "resnet18": "resnet18",
@@ -83,95 +248,31 @@ TORCHVISION = {
 TIMM = {**TORCHVISION, "resnext101_32x4d": "resnext101_32x4d"}
 """The same for timm, which has torchvision's networks under the same names, and one more."""
 
-
-def _torchvision(state: State) -> Weights | None:
-    """github.com/pytorch/vision: ResNet, wide ResNet, ResNeXt (a bottleneck's stride in its 3x3), VGG; and timm's."""
-    model = _residual(state) or _vgg(state)
-    if model is None:
-        return None
-    return Weights(
-        state=state,
-        model=model,
-        changes={},
-        num_classes=_shape(state, "classifier.6.weight" if model.startswith("vgg") else "fc.weight")[0],
-        # The first weights of every network (IMAGENET1K_V1) and most of what is derived from them.
-        preprocessing=Preprocessing(
-            crop=224, resize=232 if model == "resnext101_64x4d" else 256, mean=IMAGENET_MEAN, std=IMAGENET_STD
-        ),
-        recipe=None,
-        licence="BSD-3-Clause (torchvision) or Apache-2.0 (timm); the terms of the images it was trained on may apply",
-        provenance="torchvision's layout",
-    )
-
-
-def _residual(state: State) -> str | None:
-    """The network with as many units a stage as `state` has, whose first convolutions have the same shapes."""
-    blocks = tuple(_blocks(state, f"layer{stage}") for stage in range(1, 5))
-    alike = (
-        name
-        for name in TIMM
-        if row(name).size == blocks and all(_shape(state, key) == shape for key, shape in _beginning(name).items())
-    )
-    return next(alike, None) if len(_shape(state, "fc.weight")) == 2 else None
-
-
-@cache
-def _beginning(name: str) -> dict[str, tuple[int, ...]]:
-    """The shapes of the convolutions in the stem and the first unit of `name`."""
-    with shapes_only():
-        short = row(name).builder((1, 1, 1, 1), **row(name).arguments)
-    return {key: tuple(p.shape) for key, p in short.named_parameters() if re.match(r"(layer1\.0\.)?conv", key)}
-
-
-def _vgg(state: State) -> str | None:
-    """The network with as many convolutions as `state` has; none that has BN."""
-    depth = 3 + sum(re.fullmatch(r"features\.\d+\.weight", key) is not None for key in state)
-    normalised = any(key.startswith("features.") and key.endswith("running_mean") for key in state)
-    classifier = len(_shape(state, "classifier.6.weight")) == 2
-    return f"vgg{depth}" if f"vgg{depth}" in TIMM and classifier and not normalised else None
-
-
-def _timm_vgg(state: State) -> Weights | None:
-    """github.com/huggingface/pytorch-image-models: VGG's first fully connected layers kept as convolutions."""
-    theirs = {"pre_logits.fc1": "classifier.0", "pre_logits.fc2": "classifier.3", "head.fc": "classifier.6"}
-    if not all(f"{name}.weight" in state for name in theirs):
-        return None
-    renamed = {}
-    for key, tensor in state.items():
-        layer, _, kind = key.rpartition(".")
-        within = layer in theirs and kind == "weight" and tensor.dim() == 4
-        renamed[f"{theirs.get(layer, layer)}.{kind}"] = tensor.flatten(1) if within else tensor
-    return _torchvision(renamed)
-
-
-LAYOUTS: list[Callable[[State], Weights | None]] = [_akamaster, _torchvision, _timm_vgg]
-
 ELSEWHERE = {
     "timm resnetv2_18 to _152": "another pre-activation net: the stem's BN and ReLU come after its max pooling, the "
     "same only where no scale is negative, and in 18 and 34 the first shortcut goes past them",
     "timm resnetv2_*_bit, *_gn, *_evos, *_frn": "other normalisations than BN, some on standardised weights",
     "timm resnet*c, *d, *s, *t": "a stem of three 3x3 convolutions; in d and t averages before the projections",
-    "timm resnetaa50, resnetblur50": "TAKEN FOR resnet50_v1_5, with other logits: no tensor shows that they average or "
-    "blur where it has a stride",
-    "nets with a bottleneck's stride in the 1x1, under torchvision's names": "TAKEN FOR ..._v1_5, with other logits: "
-    "no tensor shows a stride",
+    "timm resnetaa50, resnetblur50": "TAKEN FOR resnet50_v1_5, with other logits, where no config.json lies beside "
+    "them: no tensor shows that they average or blur where it has a stride",
+    "nets with a bottleneck's stride in the 1x1, under torchvision's or mmpretrain's names": "TAKEN FOR ..._v1_5, with "
+    "other logits: no tensor shows a stride; `--model resnet50`, or `--origin` where they are of the release, says it",
     "timm resnet50_gn": "group normalisation",
     "timm seresnet*, ecaresnet*, skresnet*": "attention within the units",
     "timm resnet14t, 26, 200 and resnext101_32x16d, 32x32d": "sizes that are not in the catalogue",
     "torchvision, timm vgg11, vgg13": "sizes that are not in the catalogue",
     "torchvision, timm vgg*_bn": "BN, which VGG here has not",
-    "KaimingHe's .caffemodel; .t7 of fb.resnet.torch, resnet-1k-layers, ResNeXt, wide-residual-networks": "files of "
-    "Caffe and Torch7, not PyTorch's",
+    "Keras ResNet50V2 to 152V2": "another pre-activation net: no BN in the stem, strides in the last unit of a stage",
+    "Keras' ResNet50 of before 2019 (layers res2a_branch2a ...)": "programs of that time compute it with other "
+    "paddings and epsilons, one from the other; the release itself is read",
+    "Keras' .weights.h5 and .keras": "the names of the layers are not in them",
+    "detectron2's own names (backbone.bottom_up.res2 ...), FAIR/X-101-32x8d": "detectors; weights whose means and "
+    "deviations differ from file to file",
+    ".t7 of resnet-1k-layers, wide-residual-networks": "other trees of modules than fb.resnet.torch's",
 }
 """What is not read, and why."""
 
 
-def _shape(state: State, name: str) -> tuple[int, ...]:
-    """The shape of a tensor of the table, () where there is none of that name."""
-    return tuple(state[name].shape) if name in state else ()
-
-
-def _blocks(state: State, stage: str) -> int:
-    """One more than the highest index of a block in `stage`."""
-    indices = [name.split(".")[1] for name in state if name.startswith(f"{stage}.")]
-    return 1 + max((int(index) for index in indices if index.isdecimal()), default=-1)
+def large_inputs() -> Iterator[Layout]:
+    """Those whose networks are given values of 0 to 255, not values of about 1."""
+    return (layout for layout in LAYOUTS.values() if layout.pixels is None or max(layout.pixels.std) < 0.02)

@@ -5,28 +5,24 @@ Our file is a safetensors file whose metadata (strings; JSON where structured) h
 
 import hashlib
 import json
-import re
-import warnings
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import safe_open
 from safetensors.torch import save
-from torch import Tensor
 
 from resnets.files import write_atomic
 from resnets.models.catalog import list_models, skeleton
-from resnets.models.layouts import LAYOUTS, Weights
+from resnets.models.formats.caffe import read_mean
+from resnets.models.formats.content import Content
+from resnets.models.formats.read import ALLOWED, one_line, read_content
+from resnets.models.hub import card_beside
+from resnets.models.layouts import WITH_PYTORCH, Weights
+from resnets.models.recognise import How, Recognised, fitted, recognise
 from resnets.preprocessing import Preprocessing
 
 FORMAT_VERSION = 1
-ALLOWED = (
-    "a run folder, a .safetensors file, a checkpoint of PyTorch (.pth, .pt, .th), "
-    "or the name of a network whose weights the package ships"
-)
 
 
 def write_weights(path: str | Path, weights: Weights) -> None:
@@ -39,6 +35,7 @@ def write_weights(path: str | Path, weights: Weights) -> None:
         "num_classes": weights.num_classes,
         "recipe": weights.recipe,
         "licence": weights.licence,
+        **({"missing": list(weights.missing)} if weights.missing else {}),
     }
     metadata = {
         "format": "resnets",
@@ -68,23 +65,53 @@ def shipped_weights() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
-def read_weights(source: str | Path) -> Weights:
+def read_weights(
+    source: str | Path,
+    *,
+    partial: bool = False,
+    origin: str | None = None,
+    model: str | None = None,
+    mean: str | Path | None = None,
+) -> Weights:
     """The weights that `source` names, every tensor held against the network: name, shape and kind.
 
-    `source` is a run folder (its `model.safetensors`), a safetensors file, a checkpoint of PyTorch in one of
-    the `LAYOUTS`, or a network whose weights the package ships; a path that exists goes before a name.
+    `source` is a run folder (its `model.safetensors`), a file in one of the `layouts.LAYOUTS`, or a network whose
+    weights the package ships; a path that exists goes before a name. Of a file of others it may have to be said:
+
+    Args:
+        partial: take what is there, though tensors are missing or left over.
+        origin: the layout whose conventions the weights follow, such as "keras" for some under torchvision's names.
+        model: the network, where names and shapes fit several.
+        mean: the mean image of the original release (`.binaryproto`); one that lies alone beside a `.caffemodel` is
+            found.
 
     Raises ValueError, with one line, for a source that does not exist, a file that is damaged, would run code
     or has an unknown layout, and tensors that do not fit; OSError for a file that may not be read.
     """
+    return examine(source, partial=partial, origin=origin, model=model, mean=mean).weights
+
+
+def examine(
+    source: str | Path,
+    *,
+    partial: bool = False,
+    origin: str | None = None,
+    model: str | None = None,
+    mean: str | Path | None = None,
+) -> Recognised:
+    """What `read_weights` reads, with how it was told. The arguments and what is raised are the same."""
     path = _file_of(source)
-    with path.open("rb") as file:
-        head = file.read(64)
-    if head[8:9] == b"{":
-        return _read_safetensors(path)
-    if head.startswith((b"PK\x03\x04", b"\x80")):
-        return _foreign(_read_torch(path), path)
-    raise ValueError(f"{path}: {_what(head)}, not weights; allowed is {ALLOWED}")
+    content = read_content(path)
+    if content.says.get("format") == "resnets":
+        if told := [name for name, value in {"origin": origin, "model": model, "mean": mean}.items() if value]:
+            raise ValueError(f"{path}: a file of this package says itself what it is; {told[0]} is for those of others")
+        return Recognised(_own(path, content), content.format, "resnets", (), ())
+    card = card_beside(path) if content.format in WITH_PYTORCH else None
+    image = Path(mean) if mean is not None else _mean_beside(path) if content.format == "Caffe" else None
+    found = recognise(content, path, How(partial, origin, model, None if image is None else _mean(image), card))
+    parts = [path] if image is None else [path, image]
+    origins = "; ".join(f"{part.name}, SHA-256 {_digest(part)}" for part in parts)
+    return replace(found, weights=replace(found.weights, provenance=f"{found.weights.provenance}: {origins}"))
 
 
 def _file_of(source: str | Path) -> Path:
@@ -104,37 +131,34 @@ def _file_of(source: str | Path) -> Path:
     raise ValueError(f"{source}: no such file or folder; allowed is {ALLOWED} ({has})")
 
 
-def _what(head: bytes) -> str:
-    """What a file that begins with `head` seems to be."""
-    if not head:
-        return "an empty file"
-    if head.lstrip().startswith(b"<"):
-        return "a web page (HTML)"
-    if head.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer (`git lfs pull` fetches the file it stands for)"
-    return f"a file that begins with {head[:8]!r}"
+def _mean_beside(path: Path) -> Path | None:
+    """The mean image in the same folder, where there is one only."""
+    found = sorted(path.parent.glob("*.binaryproto"))
+    return found[0] if len(found) == 1 else None
 
 
-# ------------------------------------------------------------------------------------------------------------
-# Files
-
-
-def _read_safetensors(path: Path) -> Weights:
+def _mean(path: Path) -> Any:
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except Exception as error:
-        raise ValueError(f"{path}: a damaged safetensors file ({one_line(error)})") from None
-    if metadata.get("format") != "resnets":
-        return _foreign(state, path)
+        return read_mean(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: a damaged mean image ({one_line(error)})") from None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _own(path: Path, content: Content) -> Weights:
+    """The weights in a file that `write_weights` wrote."""
+    metadata = content.says
     version = metadata.get("format_version", "")
     if version != str(FORMAT_VERSION):
         raise ValueError(f"{path}: format version {version!r}, this release reads {FORMAT_VERSION}")
     try:
         preprocessing = metadata["preprocessing"]
         weights = Weights(
-            state=state,
+            state=content.tensors,
             model=metadata["model"],
             changes=_of_type(dict, json.loads(metadata["changes"])),
             num_classes=_of_type(int, json.loads(metadata["num_classes"])),
@@ -143,110 +167,22 @@ def _read_safetensors(path: Path) -> Weights:
             licence=_of_type(str | None, json.loads(metadata["licence"])),
             provenance=metadata["provenance"],
         )
+        lacking = _of_type(list, json.loads(metadata.get("missing", "[]")))
     except KeyError as error:
         raise ValueError(f"{path}: damaged metadata, {error} is missing") from None
     except Exception as error:
         raise ValueError(f"{path}: damaged metadata ({one_line(error)})") from None
-    check_fit(weights, path)
-    return weights
+    try:
+        frame = skeleton(weights.model, weights.num_classes, **weights.changes)
+        found, left_over = fitted(weights, frame, partial=bool(lacking))
+        if left_over or sorted(found.missing) != sorted(map(str, lacking)):
+            raise ValueError(f"does not fit {weights.model}: other tensors are missing than its metadata says")
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path}: {error if isinstance(error, ValueError) else one_line(error)}") from None
+    return found
 
 
 def _of_type(kind: Any, value: Any) -> Any:
     if not isinstance(value, kind):
         raise ValueError(f"{value!r} where {kind} belongs")
     return value
-
-
-def _read_torch(path: Path) -> Any:
-    """What torch.save wrote, tensors and plain containers only."""
-    try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols, and of deprecated storages in old files
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged pickles raise nearly everything there is
-        refused = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if refused:
-            raise ValueError(
-                f"{path}: asks for {refused[1]}, which is code and is not run; "
-                "allowed are tensors, numbers and text (save the `state_dict` alone)"
-            ) from None
-        raise ValueError(f"{path}: a damaged checkpoint ({one_line(error)})") from None
-
-
-def one_line(error: Exception) -> str:
-    """An error in one line, not too long."""
-    text = next(iter(str(error).strip().splitlines()), "")
-    if text.startswith("Weights only load failed"):  # and here torch advises to load it with code
-        text = "not tensors and plain containers"
-    text = text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}".removesuffix(": ")
-    return text if len(text) <= 160 else text[:157] + "..."
-
-
-# ------------------------------------------------------------------------------------------------------------
-# Layouts
-
-
-def _foreign(content: Any, path: Path) -> Weights:
-    weights = recognise(content, path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return replace(weights, provenance=f"{weights.provenance}: {path.name}, SHA-256 {digest}")
-
-
-def recognise(content: Any, where: str | Path) -> Weights:
-    """The weights in `content`: a state dict of a known layout, or a dict that holds one by a usual name.
-
-    Every tensor is held against the network. Raises ValueError, beginning with `where`, for anything else.
-    """
-    for key in ("state_dict", "model_state_dict", "model", "net"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-            break
-    if not isinstance(content, dict) or not content:
-        raise ValueError(f"{where}: holds {type(content).__name__}, not tensors by name (a `state_dict`)")
-    strangers = [str(k) for k, v in content.items() if not (isinstance(k, str) and isinstance(v, Tensor))]
-    if strangers:
-        raise ValueError(f"{where}: not tensors by name (a `state_dict`): {_few(strangers)}")
-    wrapped = all(name.startswith("module.") for name in content)  # saved from DataParallel
-    state = {name.removeprefix("module.") if wrapped else name: t.detach() for name, t in content.items()}
-    for layout in LAYOUTS:
-        weights = layout(state)
-        if weights is not None:
-            check_fit(weights, where)
-            return weights
-    found = _few([f"{name} {tuple(tensor.shape)}" for name, tensor in state.items()])
-    known = ", ".join(layout.__name__.strip("_") for layout in LAYOUTS)
-    raise ValueError(f"{where}: unknown layout: {found}; known are {known}")
-
-
-def check_fit(weights: Weights, where: str | Path) -> None:
-    """ValueError, beginning with `where`, unless the state is that of the network, tensor for tensor."""
-    try:
-        expected = skeleton(weights.model, weights.num_classes, **weights.changes).state_dict()
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{where}: {one_line(error)}") from None
-    # Files from before PyTorch 0.4.1 have no counter; nothing here uses it.
-    missing = [n for n in expected if n not in weights.state and not n.endswith("num_batches_tracked")]
-    left_over = [name for name in weights.state if name not in expected]
-    wrong = [
-        f"{name} {_kind(tensor)} for {_kind(expected[name])}"
-        for name, tensor in weights.state.items()
-        if name in expected and _kind(tensor) != _kind(expected[name])
-    ]
-    kinds = {"missing": missing, "left over": left_over, "wrong": wrong}
-    faults = "; ".join(f"{kind}: {_few(names)}" for kind, names in kinds.items() if names)
-    if faults:
-        raise ValueError(f"{where}: does not fit {weights.model}: {faults}")
-
-
-def _kind(tensor: Tensor) -> str:
-    """Shape and kind of number in words: where they are equal, one tensor can be copied into the other."""
-    number = "" if tensor.is_floating_point() else " of integers" if not tensor.is_complex() else " of complex"
-    stored = "" if tensor.layout == torch.strided else f" in {tensor.layout}"
-    return f"{tuple(tensor.shape)}{number}{stored}"
-
-
-def _few(names: list[str]) -> str:
-    """The first few of `names`, and how many there are."""
-    shown = [name if name.isprintable() else repr(name) for name in names[:4]]
-    return ", ".join(shown) + (f" ... ({len(names)} in all)" if len(names) > 4 else "")

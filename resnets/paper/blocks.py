@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import mean
 
 from resnets.classification.recipes import RECIPES, departures, is_papers, recipe
+from resnets.models.layouts import ELSEWHERE, LAYOUTS
 from resnets.models.rows import PAPER
 from resnets.paper.family import FAMILY, sourced
 from resnets.paper.images import CIFAR10, cifar10_runs
@@ -128,8 +129,21 @@ def weights(results: Path) -> str:
     return f"{table(head, 'lrrrlr', rows)}\n\n{use}\n\n{conditions(newest.values())}"
 
 
+def layouts(results: Path) -> str:
+    """The layouts of others that are read."""
+    rows = [(f"`{row.name}`", row.carries, row.attached, row.checked) for row in LAYOUTS.values()]
+    return table(("layout", "what it carries", "what is set and attached", "how it was checked"), "llll", rows)
+
+
+def elsewhere(results: Path) -> str:
+    """What others publish that is not read."""
+    return table(("what", "why it is not read"), "ll", ELSEWHERE.items())
+
+
 BLOCKS: dict[str, Callable[[Path], str]] = {
     "models": models,
+    "layouts": layouts,
+    "elsewhere": elsewhere,
     "degradation": degradation,
     "cifar10": cifar10,
     "runs": runs,
