@@ -84,7 +84,7 @@ def test_check_names_all_that_is_damaged(
     record = said(capsys)
     assert sum(record["pictures"].values()) == 8
     assert {one["picture"] for one in record["damaged"]} == {"a/00.jpg", "a/01.jpg"}
-    assert all("not a readable picture (" in one["reason"] for one in record["damaged"])
+    assert all(one["reason"].startswith("not a readable picture (") for one in record["damaged"])
     (complaint,) = record["complaints"]
     assert complaint["picture"] == "a/02.jpg"
     assert re.fullmatch(r"Corrupt JPEG data: \d extraneous bytes before marker 0xd9", complaint["reason"])

@@ -94,7 +94,8 @@ def _look(photographs: Photographs, log: Log) -> Iterator[_Seen]:
             content = photographs.read(index)
             decode_whole(content, photographs.where(index))
         except ValueError as error:
-            return _Seen(name, str(error), None, "", f"{photographs.name}/{name}".encode())
+            reason = str(error).removeprefix(f"{photographs.where(index)}: ")
+            return _Seen(name, reason, None, "", f"{photographs.name}/{name}".encode())
         with Image.open(io.BytesIO(content)) as picture:
             kind = f"{picture.format} {picture.mode}"
         return _Seen(name, None, complaint(content), kind, hashlib.sha256(content).digest())

@@ -27,7 +27,7 @@ def show(content: bytes, name: str, draw: Draw, into: UInt8[Tensor, "1 3 S S"]) 
 
     A box that is far larger than it is shown is first rounded down to whole 2, 4 or 8 pixels, and JPEGs are decoded to
     a half, a quarter or an eighth of their size, which the decoder does faster; the view that is returned has the box
-    that was shown. All else is torchvision's `resized_crop` of the Pillow picture, to one level of 256. ValueError, of
+    that was shown. All else is torchvision's `resized_crop` of the Pillow picture, to two levels of 256. ValueError, of
     one line that begins with `name`, where the picture cannot be read.
     """
     size = into.shape[-1]
