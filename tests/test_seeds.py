@@ -13,11 +13,13 @@ import torch
 from conftest import TINY
 
 from resnets.classification import run as runs
+from resnets.classification import task
 from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.run import carry_out, new_run
 from resnets.classification.seeds import _side_by_side
 from resnets.cli import main
 from resnets.models.weights import read_weights
+from resnets.training.draws import seed_draws
 from resnets.training.recipe import override
 
 COMMAND = ["train", "digits-resnet20", *TINY, "--seeds", "1..3"]
@@ -127,6 +129,28 @@ def test_networks_that_draw_run_one_after_the_other(three_threads: None, tiny: C
     assert how_many() == 3
     assert how_many("changes.drop_path=0.2") == 1
     assert how_many("model=cifar_wrn_10_1", "changes.dropout=0.3") == 1
+
+
+def test_nobody_seeds_the_generator_while_a_network_draws_its_weights(
+    tiny: ClassificationRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that trains already wants to seed it just then."""
+    other: list[threading.Thread] = []
+
+    def made(*arguments: Any, **changes: Any) -> torch.nn.Module:
+        other.append(threading.Thread(target=seed_draws, args=(7, 7, torch.device("cpu"))))
+        other[0].start()
+        other[0].join(0.2)
+        return create_model(*arguments, **changes)
+
+    create_model = task.create_model
+    data = task.load_data(tiny, torch.device("cpu"))
+    alone = task.Classification(tiny, data, torch.device("cpu"), "fp32").model.state_dict()
+    with monkeypatch.context() as patch:
+        patch.setattr(task, "create_model", made)
+        disturbed = task.Classification(tiny, data, torch.device("cpu"), "fp32").model.state_dict()
+    other[0].join()
+    assert all(torch.equal(alone[name], disturbed[name]) for name in alone)
 
 
 def test_outside_the_main_thread_signals_stay_as_they_are() -> None:

@@ -6,7 +6,6 @@ Images travel as uint8 and live on the device; normalising, cropping and flippin
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Lock
 from typing import Any
 
 import torch
@@ -28,6 +27,7 @@ from resnets.models.fused_norm import fused
 from resnets.native import Unavailable
 from resnets.preprocessing import Preprocessing
 from resnets.runtime import autocast
+from resnets.training.draws import GENERATOR
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,13 @@ def load_data(recipe: ClassificationRecipe, device: torch.device) -> Data:
     return Data(train.to(on), test.to(on), validation and validation.to(on), preprocessing, record)
 
 
-_GENERATOR = Lock()
-"""torch's generator is one for all threads: held while a network draws its first weights."""
-
-
 class Classification:
     """One recipe on one device: the four things the loop is handed, and what they share."""
 
     def __init__(self, recipe: ClassificationRecipe, data: Data, device: torch.device, precision: str) -> None:
         self.recipe, self.data, self.device, self.precision = recipe, data, device, precision
         self.normalise = data.preprocessing.normaliser(device)
-        with _GENERATOR:
+        with GENERATOR:
             torch.manual_seed(recipe.seed)
             model = create_model(recipe.model, len(data.train.classes), **recipe.changes).to(device)
         self.model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model

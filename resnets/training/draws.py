@@ -1,8 +1,13 @@
 """What a network draws in training (dropout, dropped blocks): a pure function of (seed, step), with nothing to save."""
 
 import hashlib
+from threading import Lock
 
 import torch
+
+GENERATOR = Lock()
+"""torch's generator on the CPU is one for all threads: held while it is seeded, and while a network draws its first
+weights. What a network draws in training is not held: networks that do so are not trained side by side."""
 
 
 def seed_draws(seed: int, step: int, device: torch.device) -> None:
@@ -12,7 +17,8 @@ def seed_draws(seed: int, step: int, device: torch.device) -> None:
     installed but not in use, as it then notes where it was called from.
     """
     number = int.from_bytes(hashlib.blake2b(f"{seed} {step}".encode(), digest_size=8).digest(), "big")
-    torch.default_generator.manual_seed(number)
+    with GENERATOR:
+        torch.default_generator.manual_seed(number)
     if device.type == "cuda":
         torch.cuda.manual_seed(number)
     elif device.type == "mps":
