@@ -17,6 +17,7 @@ from typing import Any
 
 from resnets.runtime import (
     commit,
+    cores,
     cpu_flags,
     cpu_name,
     device_name,
@@ -45,7 +46,7 @@ def examine() -> tuple[dict[str, Any], str]:
         "resnets": {"version": __version__, "commit": commit(), "folder": str(Path(__file__).parent)},
         "python": {"version": platform.python_version(), "executable": sys.executable, "platform": platform.platform()},
         "packages": _packages(problems),
-        "hardware": {"cpu": cpu_name(), "cores": _cores(), "instructions": _instructions(), "accelerators": []},
+        "hardware": {"cpu": cpu_name(), "cores": cores(), "instructions": _instructions(), "accelerators": []},
         "choices": None,
         "compile": None,
         "data": None,
@@ -116,11 +117,6 @@ def _import(name: str, problems: list[str]) -> bool:
 # Hardware, and what is made of it
 
 
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _instructions() -> list[str]:
     flags = cpu_flags()
     return [name for name in INSTRUCTIONS if name in flags]
@@ -163,9 +159,10 @@ def _choices(problems: list[str]) -> dict[str, Any]:
         why = "the hardware multiplies in bfloat16"
     else:
         why = "no bfloat16 in the hardware; emulated it would be slower than float32"
-    threads, cores = torch.get_num_threads(), _cores()
-    if threads > cores:
-        problems.append(f"torch uses {threads} threads on {cores} cores, which is slow: export OMP_NUM_THREADS={cores}")
+    threads, available = torch.get_num_threads(), cores()
+    if threads > available:
+        slow = f"torch uses {threads} threads on {available} cores, which is slow"
+        problems.append(f"{slow}: export OMP_NUM_THREADS={available}")
     return {
         "device": device.type,
         "device_why": {"cuda": "a CUDA device is there", "mps": "MPS is there, CUDA is not"}.get(

@@ -1,6 +1,7 @@
 """Device, precision, and the record of where a run took place. Nothing happens at import, not even of torch."""
 
 import ctypes
+import os
 import platform
 import subprocess
 from contextlib import AbstractContextManager, nullcontext
@@ -135,6 +136,11 @@ def device_name(device: "torch.device") -> str:
         return f"{platform.processor()} GPU (MPS)"
     threads = torch.get_num_threads()
     return f"{cpu_name()}, {threads} thread{'' if threads == 1 else 's'}"
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpu_name() -> str:

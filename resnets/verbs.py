@@ -217,7 +217,8 @@ def bench(arguments: argparse.Namespace) -> None:
     from resnets.classification.record import append_result
     from resnets.models.catalog import row
 
-    batch = arguments.batch or (128 if row(arguments.model).input_size == 32 else 16)
+    usual = 128 if row(arguments.model).input_size == 32 else 16
+    batch = usual if arguments.batch is None else arguments.batch
     sides = arguments.sides.split(",") if arguments.sides else None
     record = bench(arguments.kind, arguments.model, batch, sides, arguments.rounds, arguments.seconds)
     if arguments.results:

@@ -1,10 +1,8 @@
 """What the tests of the networks share: the catalogue's networks measured once, and a small one of every kind."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 
-import jaxtyping
 import torch
 from torch import nn
 
@@ -19,6 +17,7 @@ from resnets.models.rir import cifar_rir
 from resnets.models.ror import cifar_ror
 from resnets.models.stochastic_depth import stochastic_depth
 from resnets.models.wide import cifar_wide
+from resnets.report.unit_graph import unchecked as unchecked  # torch.compile does not follow who checks annotations
 
 TWINS = ("cifar_resnet1202_sd", "cifar_resnet1001")
 """Deep networks with the counts of others, cifar_resnet1202 and cifar_preact_resnet1001: left to the slow tests."""
@@ -48,17 +47,6 @@ def settled(model: nn.Module) -> nn.Module:
             nn.init.uniform_(module.weight, 0.2, 0.8)
             nn.init.normal_(module.bias, std=0.1)
     return model.double().eval()
-
-
-@contextmanager
-def unchecked() -> Iterator[None]:
-    """Annotations are not checked in here: torch.compile does not follow who checks them."""
-    was = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        yield
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", was)
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -79,6 +79,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
             ["training", "cifar_resnet8", "--sides", "fused,quick"],
             "sides: 'quick', allowed here are plain, same, eager",
         ),
+        (["training", "cifar_resnet8", "--batch", "0"], "batch is 0, allowed is 1 or more"),
         (["training", "cifar_resnet8", "--rounds", "0"], "rounds is 0, allowed is 1 or more"),
         (["inference", "cifar_resnet8", "--seconds", "0"], "seconds is 0, allowed is more than 0"),
         (["inference", "no_net"], "no network is called 'no_net'"),

@@ -72,7 +72,7 @@ def test_the_command_works_where_torch_is_broken(tmp_path: Path) -> None:
 
 
 def test_more_threads_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_cores", lambda: 2)
+    monkeypatch.setattr(doctor, "cores", lambda: 2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     problems: list[str] = []
     choices = doctor._choices(problems)

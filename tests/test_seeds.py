@@ -13,7 +13,7 @@ import torch
 from conftest import TINY
 
 from resnets.classification import run as runs
-from resnets.classification import task
+from resnets.classification import seeds, task
 from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.run import carry_out, new_run
 from resnets.classification.seeds import _side_by_side
@@ -28,7 +28,7 @@ COMMAND = ["train", "digits-resnet20", *TINY, "--seeds", "1..3"]
 @pytest.fixture
 def three_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As on a machine with three cores."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(seeds, "cores", lambda: 3)
     torch.set_num_threads(3)
     yield
     torch.set_num_threads(1)

@@ -46,7 +46,7 @@ def bench(
         "batch": batch,
         "device": device_name(device),
         "precision": precision,
-        "sides": {name: _side(name, taken, times[known[0]], batch, most) for name, taken in times.items()},
+        "sides": {name: _side(taken, times[known[0]], batch, most) for name, taken in times.items()},
         "limit_images_per_second": round(most, 1),
         "operations_per_second": here.operations,
         "bytes_per_second": here.bytes,
@@ -56,7 +56,7 @@ def bench(
     }
 
 
-def _side(name: str, taken: Times, first: Times, batch: int, most: float) -> dict[str, float]:
+def _side(taken: Times, first: Times, batch: int, most: float) -> dict[str, float]:
     speed = batch / taken.median
     return {
         "images_per_second": round(speed, 1),

@@ -5,7 +5,6 @@ them. Runs that know nothing of each other fill the gaps. Each has a thread of i
 core (which suits small operations better than several), on a GPU a stream. Every run has its folder, as if alone.
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -17,6 +16,7 @@ from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.run import RECIPE, Run, carry_out, new_run, open_run
 from resnets.files import say
 from resnets.models.catalog import arguments
+from resnets.runtime import cores
 from resnets.training.interruption import interruption
 from resnets.training.recipe import changed_fields
 from resnets.training.window import Diverged
@@ -72,7 +72,7 @@ def _side_by_side(runs: Sequence[Run]) -> int:
     if any(network.get(name, 0) for name in ("drop_path", "dropout")):
         return 1
     if runs[0].record["device"] == "cpu":
-        return min(len(runs), torch.get_num_threads(), os.cpu_count() or 1)
+        return min(len(runs), torch.get_num_threads(), cores())
     return len(runs)
 
 

@@ -1,6 +1,5 @@
 """Batches of photographs: read, decoded and cut by threads, some batches ahead of their use."""
 
-import os
 import time
 import weakref
 from collections import deque
@@ -18,6 +17,7 @@ from resnets.data.in_order import in_order
 from resnets.data.photograph_stream import Drawn, PhotographStream
 from resnets.data.photographs import Photographs
 from resnets.data.showing import show
+from resnets.runtime import cores
 
 _TOGETHER = 16
 """Photographs that a thread does at a stretch, at most; fewer where that would leave threads without work."""
@@ -174,8 +174,3 @@ class _Memory:
         held = whole.numpy()[:]
         weakref.finalize(held, self._free.append, whole).atexit = False
         return torch.from_numpy(held)
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from resnets.data import cifar
-from resnets.data.batches import cores
 from resnets.data.in_order import in_order
 from resnets.data.integrity import fault
 from resnets.data.jpeg import complaint
@@ -20,6 +19,7 @@ from resnets.data.pictures import decode_whole
 from resnets.data.shards import Split
 from resnets.data.sources import data_home, open_photographs
 from resnets.files import Log, say
+from resnets.runtime import cores
 
 _SPLITS: tuple[Split, ...] = ("train", "test")
 _SHOWN = 20

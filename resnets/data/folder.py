@@ -15,6 +15,7 @@ from resnets.data.photographs import Photographs
 from resnets.data.pictures import read_picture
 from resnets.data.split import fifth
 from resnets.files import Log, say
+from resnets.runtime import cores
 
 _SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg"),
@@ -225,7 +226,7 @@ def _read(files: list[Path], size: int) -> torch.Tensor:
     def read(index: int) -> None:
         images[index] = read_picture(files[index], size, size)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for _ in pool.map(read, range(len(files))):
             pass
     return images

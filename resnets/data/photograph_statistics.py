@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from resnets.data.augment import PrincipalColours, principal_colours
-from resnets.data.batches import cores
 from resnets.data.in_order import in_order
 from resnets.data.photographs import Photographs
 from resnets.data.showing import show
 from resnets.data.statistics import kept, shortest
 from resnets.data.views import Box, View
+from resnets.runtime import cores
 
 _TOGETHER = 8
 """Photographs that a thread sums at a stretch."""

@@ -3,7 +3,6 @@
 from contextlib import closing
 from pathlib import Path
 
-from resnets.data.batches import cores
 from resnets.data.devkit import SYNSETS, synsets_csv
 from resnets.data.ilsvrc import Source, open_source
 from resnets.data.in_order import in_order
@@ -12,6 +11,7 @@ from resnets.data.photographs import Photographs
 from resnets.data.shard_writer import BYTES, Reduction, bytes_of, write_shards
 from resnets.data.shards import index_name
 from resnets.files import Log, naming, say, write_atomic
+from resnets.runtime import cores
 
 LAYOUTS = ("folders", "shards", "index")
 _BLOCK = 4096

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from resnets.data import tars
-from resnets.data.batches import cores
 from resnets.data.in_order import in_order
 from resnets.data.new_folder import new_folder
 from resnets.data.photographs import Photographs
@@ -20,6 +19,7 @@ from resnets.data.pictures import reduced
 from resnets.data.shard_index import Shard, ShardIndex
 from resnets.data.shards import Split, index_name
 from resnets.files import Log, naming, say, write_atomic
+from resnets.runtime import cores
 
 BYTES = 1_000_000_000
 """Of a shard, by default; it ends with the picture that reaches them."""

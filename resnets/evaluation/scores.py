@@ -7,7 +7,6 @@ Another batch size moves them by rounding; `metrics.near_ties` counts the pictur
 """
 
 import hashlib
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -28,6 +27,7 @@ from resnets.evaluation.protocols import Protocol, inference, probabilities
 from resnets.evaluation.ranks import share, together, total
 from resnets.files import Log, say
 from resnets.preprocessing import Preprocessing
+from resnets.runtime import cores
 
 T = TypeVar("T")
 Network = Callable[[Tensor], Tensor]
@@ -132,7 +132,7 @@ def _ahead(
     work: Callable[[int], T], indices: Iterable[int], ahead: int, execution: Execution
 ) -> Generator[T, None, None]:
     """`work` of each index in order, done by threads up to `ahead` before it is asked for."""
-    yield from in_order(work, indices, execution.threads or os.cpu_count() or 1, ahead)
+    yield from in_order(work, indices, execution.threads or cores(), ahead)
 
 
 def _told(windows: Sequence[range], what: str, log: Log, every: float = 30) -> Iterator[range]:

@@ -87,7 +87,7 @@ def _trace(unit: nn.Module, side: int) -> fx.Graph:
     """The calls of `unit` in order, with the size of each result."""
     was_training = unit.training
     try:
-        with _unchecked():
+        with unchecked():
             graph = _Tracer().trace(unit.eval())
         _measure(unit, graph, side)
     finally:
@@ -115,7 +115,7 @@ class _Sizes(fx.Interpreter):
 
 
 @contextmanager
-def _unchecked() -> Iterator[None]:
+def unchecked() -> Iterator[None]:
     """Annotations say Tensor, which the stand-in for the maps is not: who checks them, as our tests do, looks away."""
     was = jaxtyping.config.jaxtyping_disable
     jaxtyping.config.update("jaxtyping_disable", True)

@@ -34,7 +34,6 @@ class Cursor:
     def __init__(self, content: bytes | memoryview) -> None:
         self.view = memoryview(content)
         self.at = 0
-
         self.size = len(self.view)
 
     @property
