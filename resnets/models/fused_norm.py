@@ -47,13 +47,14 @@ def fused() -> Iterator[None]:
 def _kernels() -> CDLL:
     kernels = library("resnets.models", "batch_norm.cpp")
     place, size, moments = c_void_p, [c_int64, c_int64, c_int, c_int], [c_void_p, c_void_p]
-    kernels.batch_norm_forward.argtypes = [c_int, *[place] * 3, *size, place, place, c_float, *moments]
+    behind = [place, place, c_float, *moments, *moments, c_float]
+    kernels.batch_norm_forward.argtypes = [c_int, *[place] * 3, *size, *behind]
     kernels.batch_norm_backward.argtypes = [c_int, *[place] * 6, *size, place, c_float, *moments, *moments]
     return kernels
 
 
 class _BatchNorm(torch.autograd.Function):
-    """relu(BN(x) + added) by the moments of the batch: y twice, and the moments, C values each.
+    """relu(BN(x) + added) by the moments of the batch, of which `averages`, running ones, take their part: y, twice.
 
     The two y are one map. What a unit passes on goes two ways, into the next branch and around it; where the second
     takes the second y, the kernel adds their gradients, which autograd would do in a pass of its own.
@@ -61,32 +62,40 @@ class _BatchNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, added: Tensor | None, eps: float, relu: bool
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        averages: tuple[Tensor | None, Tensor | None],
+        momentum: float,
+        eps: float,
+        added: Tensor | None,
+        relu: bool,
+    ) -> tuple[Tensor, Tensor]:
         y = torch.empty_like(x)
         mean, variance = torch.empty(2, x.shape[1])
-        maps, values = _places(x, added, y), _places(weight, bias)
-        _kernels().batch_norm_forward(_kind(x), *maps, *_size(x), relu, *values, eps, *_places(mean, variance))
+        maps, values, moments = _places(x, added, y), _places(weight, bias), _places(mean, variance, *averages)
+        _kernels().batch_norm_forward(_kind(x), *maps, *_size(x), relu, *values, eps, *moments, momentum)
         ctx.save_for_backward(y, x, weight, mean, variance)
         ctx.eps, ctx.relu, ctx.adds = eps, relu, added is not None
-        ctx.mark_non_differentiable(mean, variance)
         ctx.set_materialize_grads(False)
-        return y, y.detach(), mean, variance
+        return y, y.detach()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         y, x, weight, mean, variance = ctx.saved_tensors
-        given = [g.to(x.dtype).contiguous(memory_format=torch.channels_last) for g in gradients[:2] if g is not None]
+        given = [g.to(x.dtype).contiguous(memory_format=torch.channels_last) for g in gradients if g is not None]
         if not given:
-            return (None,) * 6
+            return (None,) * 8
         dy, second = given[0], given[1] if len(given) == 2 else None
         kept = torch.empty_like(x) if second is not None or (ctx.adds and ctx.relu) else None
         dx = torch.empty_like(x)
         dweight, dbias = torch.empty(2, x.shape[1])
         maps, values = _places(dy, second, y, x, dx, kept), _places(mean, variance, dweight, dbias)
         _kernels().batch_norm_backward(_kind(x), *maps, *_size(x), ctx.relu, *_places(weight), ctx.eps, *values)
-        return dx, dweight, dbias, (dy if kept is None else kept) if ctx.adds else None, None, None
+        dadded = (dy if kept is None else kept) if ctx.adds else None
+        return dx, dweight, dbias, None, None, None, dadded, None
 
 
 def _kind(x: Tensor) -> bool:
@@ -124,7 +133,12 @@ class _Asked:
     """One call of batch_norm in training. Its running averages move once, however often its values are needed."""
 
     def __init__(
-        self, x: Tensor, averages: tuple[Tensor | None, ...], affine: tuple[Tensor, Tensor], momentum: float, eps: float
+        self,
+        x: Tensor,
+        averages: tuple[Tensor | None, Tensor | None],
+        affine: tuple[Tensor, Tensor],
+        momentum: float,
+        eps: float,
     ) -> None:
         self.x, self.averages, self.affine, self.momentum, self.eps = x, averages, affine, momentum, eps
 
@@ -141,18 +155,14 @@ class _Asked:
         eps: float = 1e-5,
     ) -> "_Asked | None":
         """The call, None where the kernel cannot do it; the arguments are those of `F.batch_norm`."""
-        if not training or weight is None or bias is None or weight.dtype != torch.float32 or not _fits(input):
+        if not training or weight is None or bias is None or not _fits(input):
+            return None
+        if any(t is not None and t.dtype != torch.float32 for t in (weight, bias, running_mean, running_var)):
             return None
         return cls(input, (running_mean, running_var), (weight, bias), momentum, eps)
 
     def values(self, added: Tensor | None, relu: bool) -> Tensor:
-        y, twin, mean, variance = _BatchNorm.apply(self.x, *self.affine, added, self.eps, relu)
-        y.twin = twin
-        rows = self.x.numel() // self.x.shape[1]
-        with torch.no_grad():
-            for average, moment in zip(self.averages, (mean, variance * (rows / (rows - 1))), strict=True):
-                if average is not None:
-                    average.lerp_(moment, self.momentum)
+        y, y.twin = _BatchNorm.apply(self.x, *self.affine, self.averages, self.momentum, self.eps, added, relu)
         self.averages = (None, None)
         return y
 
