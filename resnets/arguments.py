@@ -195,11 +195,14 @@ def _study(verb: AddVerb) -> None:
     sub.add_argument("--check", action="store_true", help="exit with 1 unless the paper's claim shows")
     _add_results(sub)
 
-    sub = verb("bench", "how fast training and inference are here, beside their peers in the same run")
-    sub.add_argument("kind", choices=("training", "inference"))
+    sub = verb("bench", "how fast training, inference and evaluation are here, beside their peers in the same run")
+    sub.add_argument("kind", choices=("training", "inference", "evaluation"))
     sub.add_argument("model", metavar="NAME", nargs="?", default="cifar_resnet20")
-    sub.add_argument("--batch", metavar="N", type=int, help="default 128, for large images 16")
+    sub.add_argument(
+        "--batch", metavar="N", type=int, help="images a step; default 128, large ones 16, evaluation 2000"
+    )
     sub.add_argument("--sides", metavar="A,B", help="some of the sides only")
+    sub.add_argument("--data", metavar="D", help="inference: labelled images, for the error of each side")
     sub.add_argument("--rounds", metavar="N", type=int, default=5)
     sub.add_argument("--seconds", metavar="S", type=float, default=5.0, help="of each side in each round")
     _add_results(sub)

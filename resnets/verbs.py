@@ -215,12 +215,10 @@ def reproduce(arguments: argparse.Namespace) -> None:
 def bench(arguments: argparse.Namespace) -> None:
     from resnets.bench.bench import bench, bench_text
     from resnets.classification.record import append_result
-    from resnets.models.catalog import row
 
-    usual = 128 if row(arguments.model).input_size == 32 else 16
-    batch = usual if arguments.batch is None else arguments.batch
     sides = arguments.sides.split(",") if arguments.sides else None
-    record = bench(arguments.kind, arguments.model, batch, sides, arguments.rounds, arguments.seconds)
+    of, rounds = (arguments.kind, arguments.model, arguments.batch), arguments.rounds
+    record = bench(*of, sides, rounds, arguments.seconds, arguments.data)
     if arguments.results:
         append_result(Path(arguments.results), record)
     _print(arguments, record, bench_text(record))

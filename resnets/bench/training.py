@@ -18,9 +18,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
+from resnets.bench.pictures import MEAN, STD, VALUES, Pictures, random_images
 from resnets.bench.timing import Step
 from resnets.classification.papers import paper_recipe
 from resnets.classification.task import Classification, Data
@@ -32,7 +33,6 @@ from resnets.runtime import keep_memory, resolve_device
 from resnets.training.iteration import Eager
 from resnets.training.optimiser import sgd
 
-MEAN, STD = [0.491, 0.482, 0.447], [0.247, 0.243, 0.262]
 PATHS: dict[str, dict[str, Any]] = {"eager": {}, "fused": {"fused": True}, "compiled": {"compile": True}}
 """This package's sides: the fields of the recipe in which each differs."""
 SIDES = ("plain", "same", *PATHS)
@@ -49,12 +49,12 @@ class Training:
 
     def __call__(self) -> Step:
         device = resolve_device("auto")
-        images = _random_images(row(self.model).input_size, self.batch)
+        size = row(self.model).input_size
+        images = random_images(size, max(2 * self.batch, 10_000 * 32**2 // size**2))  # about 30 MB of them
         if self.side == "plain":
             return _plain(self.model, _endless(images, self.batch), device)
         fields = {"lr": 0.01, "warmup_lr": None, "warmup_iterations": None, "batch_size": self.batch}
         recipe = replace(paper_recipe(self.model), **fields, **PATHS.get(self.side, {}))
-        size = images.images.shape[-1]
         preprocessing = Preprocessing(crop=size, resize=size, mean=MEAN, std=STD, classes=images.classes)
         data = Data(images.to(device), images, None, preprocessing, {})
         if self.side == "same":
@@ -67,35 +67,12 @@ class Training:
         return lambda: iteration(0, next(batches), recipe.lr)
 
 
-def _random_images(size: int, batch: int) -> ImageSet:
-    """About 30 MB of them, two batches at least."""
-    count = max(2 * batch, 10_000 * 32**2 // size**2)
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (count, 3, size, size), dtype=torch.uint8, generator=generator)
-    labels = torch.randint(0, 10, (count,), generator=generator)
-    return ImageSet("random", pixels, labels, tuple("0123456789"))
-
-
-class _Pictures(Dataset[tuple[Tensor, Tensor]]):
-    """What the plain loop reads: one image at a time through torchvision's transforms."""
-
-    def __init__(self, images: ImageSet) -> None:
-        self.images = images
-        crop = v2.RandomCrop(images.images.shape[-1], padding=4)
-        normalise = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
-        self.transform = v2.Compose([crop, v2.RandomHorizontalFlip(), *normalise])
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self.transform(self.images.images[index]), self.images.labels[index]
-
-
 def _endless(images: ImageSet, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The DataLoader, epoch after epoch."""
+    """The DataLoader, epoch after epoch, with torchvision's crop and flip."""
+    crop = v2.RandomCrop(images.images.shape[-1], padding=4)
+    pictures = Pictures(images, v2.Compose([crop, v2.RandomHorizontalFlip(), VALUES]))
     while True:
-        yield from DataLoader(_Pictures(images), batch, shuffle=True, drop_last=True)
+        yield from DataLoader(pictures, batch, shuffle=True, drop_last=True)
 
 
 def _plain(model_name: str, batches: Iterator[tuple[Tensor, Tensor]], device: torch.device) -> Callable[[], None]:
