@@ -196,7 +196,7 @@ def _study(verb: AddVerb) -> None:
     _add_results(sub)
 
     sub = verb("bench", "how fast training, inference and evaluation are here, beside their peers in the same run")
-    sub.add_argument("kind", choices=("training", "inference", "evaluation"))
+    sub.add_argument("kind", choices=("training", "seeds", "inference", "evaluation"))
     sub.add_argument("model", metavar="NAME", nargs="?", default="cifar_resnet20")
     sub.add_argument(
         "--batch", metavar="N", type=int, help="images a step; default 128, large ones 16, evaluation 2000"

@@ -97,7 +97,9 @@ def test_what_is_not_allowed(words: list[str], says: str, capsys: pytest.Capture
 
 
 def test_other_kinds_are_refused() -> None:
-    with pytest.raises(ValueError, match="'loading' is not measured, allowed are training, inference, evaluation"):
+    with pytest.raises(
+        ValueError, match="'loading' is not measured, allowed are training, seeds, inference, evaluation"
+    ):
         bench("loading", "cifar_resnet8", 1)
 
 
@@ -122,9 +124,13 @@ def test_the_error_of_a_way_is_that_of_evaluate() -> None:
 
 
 @pytest.mark.slow  # processes that each import torch
-@pytest.mark.parametrize(("kind", "side"), [("training", "fused"), ("inference", "folded"), ("evaluation", "ours")])
+@pytest.mark.parametrize(
+    ("kind", "side"), [("training", "fused"), ("seeds", "together"), ("inference", "folded"), ("evaluation", "ours")]
+)
 def test_a_measurement_from_end_to_end(kind: str, side: str) -> None:
-    record = bench(kind, "cifar_resnet8", 2, [side], rounds=1, seconds=0.01)
-    assert record["sides"].keys() == {"plain", side}
+    with unchecked():
+        record = bench(kind, "cifar_resnet8", 2, [side], rounds=1, seconds=0.01)
+    first = "alone" if kind == "seeds" else "plain"
+    assert record["sides"].keys() == {first, side}
     assert all(measured["images_per_second"] > 0 for measured in record["sides"].values())
     assert record["limit_images_per_second"] > 0

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from resnets.bench import evaluation, training
+from resnets.bench import evaluation, seeds, training
 from resnets.bench.evaluation import Evaluation
 from resnets.bench.inference import Inference, apart, errors, ways
 from resnets.bench.limits import Copy, MatrixProduct, limit, machine
+from resnets.bench.seeds import Seeds
 from resnets.bench.timing import Side, Times, in_turn
 from resnets.bench.training import Training
 from resnets.models.catalog import row
@@ -24,10 +25,13 @@ class Kind(NamedTuple):
     batches: tuple[int, int | None]
     """The usual number of small images and of large ones; none: not measured."""
     precision: str = "auto"
+    images: Callable[[int], int] = lambda batch: batch
+    """In a step of a side, by the batch."""
 
 
 KINDS = {
     "training": Kind(Training, lambda: list(training.SIDES), (128, 16)),
+    "seeds": Kind(Seeds, lambda: list(seeds.SIDES), (128, 16), images=seeds.images),
     "inference": Kind(Inference, ways, (128, 16)),
     "evaluation": Kind(Evaluation, lambda: list(evaluation.SIDES), (2000, None), "fp32"),
 }
@@ -61,18 +65,15 @@ def bench(
         raise ValueError(f"seconds is {seconds:g}, allowed is more than 0")
     if data and kind != "inference":
         raise ValueError(f"data is {data!r}, allowed for inference only")
-    known = KINDS[kind].sides()
-    if unknown := [side for side in sides or () if side not in known]:
-        raise ValueError(f"sides: {', '.join(map(repr, unknown))}, allowed here are {', '.join(known)}")
-    chosen = [side for side in known if sides is None or side in sides or side == known[0]]
+    chosen = _chosen(KINDS[kind].sides(), sides)
     device = resolve_device("auto")
     precision = resolve_precision(KINDS[kind].precision, device)
-    wrong = errors(model, data, batch, chosen, precision) if data else {}
+    costs = _costs(model, data, batch, chosen, precision) if kind == "inference" else {}
     contest: dict[str, Side] = {side: KINDS[kind].side(side, model, batch, precision) for side in chosen}
     times = in_turn({**contest, "product": MatrixProduct(precision), "copy": Copy()}, rounds, seconds)
     here = machine(times.pop("product").median, times.pop("copy").median)
-    most = limit(model, here, precision, kind == "training")
-    moved = apart(model, batch, chosen, precision) if kind == "inference" else {}
+    most = limit(model, here, precision, kind in ("training", "seeds"))
+    images = KINDS[kind].images(batch)
     return {
         "kind": kind,
         "model": model,
@@ -80,11 +81,7 @@ def bench(
         "device": device_name(device),
         "precision": precision,
         "sides": {
-            name: {
-                **_side(taken, times[known[0]], batch, most),
-                **({"apart": moved[name]} if name in moved else {}),
-                **({"error": wrong[name]} if name in wrong else {}),
-            }
+            name: {**_speed(taken, times[chosen[0]], images, most), **costs.get(name, {})}
             for name, taken in times.items()
         },
         "data": data,
@@ -97,14 +94,28 @@ def bench(
     }
 
 
-def _side(taken: Times, first: Times, batch: int, most: float) -> dict[str, float]:
-    speed = batch / taken.median
+def _chosen(known: list[str], asked: list[str] | None) -> list[str]:
+    if unknown := [side for side in asked or () if side not in known]:
+        raise ValueError(f"sides: {', '.join(map(repr, unknown))}, allowed here are {', '.join(known)}")
+    return [side for side in known if asked is None or side in asked or side == known[0]]
+
+
+def _costs(model: str, data: str | None, batch: int, chosen: list[str], precision: str) -> dict[str, dict[str, float]]:
+    """What each way of inference costs in accuracy."""
+    wrong = errors(model, data, batch, chosen, precision) if data else {}
+    moved = apart(model, batch, chosen, precision)
+    by_name = {"apart": moved, "error": wrong}
+    return {way: {name: values[way] for name, values in by_name.items() if way in values} for way in chosen}
+
+
+def _speed(taken: Times, first: Times, images: int, most: float) -> dict[str, float]:
+    speed = images / taken.median
     return {
         "images_per_second": round(speed, 1),
         "ratio": round(taken.ratio(first), 3),
         "share_of_limit": round(speed / most, 3),
-        "slowest": round(batch / max(taken.seconds), 1),
-        "fastest": round(batch / min(taken.seconds), 1),
+        "slowest": round(images / max(taken.seconds), 1),
+        "fastest": round(images / min(taken.seconds), 1),
     }
 
 
