@@ -115,21 +115,21 @@ class Classification:
     def network(self) -> Callable[[Tensor], Tensor]:
         """The model as training calls it: on the fast path that the recipe asks for, where this machine has it."""
         if self.recipe.fused:
-            return _fused(self.model)
+            return _fused(self.model, self.device.type)
         return _compiled(self.model) if self.recipe.compile else self.model
 
 
-def _fused(model: nn.Module) -> Callable[[Tensor], Tensor]:
+def _fused(model: nn.Module, device: str) -> Callable[[Tensor], Tensor]:
     """`model` with BN, addition and ReLU as one operation; where there is no kernel, a line says so."""
     try:
-        with fused():
+        with fused(device):
             pass
     except Unavailable as reason:
         say(f"fused operations are not to be had here, going on without them: {reason}")
         return model
 
     def call(images: Tensor) -> Tensor:
-        with fused():
+        with fused(device):
             return model(images)
 
     return call

@@ -5,17 +5,16 @@
 
 A network calls batch_norm, +, relu, one after the other, and each reads and writes a whole batch of maps. Within
 `fused()` the first of them only notes what is asked for; an addition joins the note, and ReLU, or whatever else needs
-the values, has all of it done at once by batch_norm.cpp. The network stays as it is written, and so do its gradients
-and its running averages, but for rounding: values are rounded once where the plain path rounds after each operation.
+the values, has all of it done at once: by batch_norm.cpp on a CPU, by batch_norm_triton.py on CUDA. The network stays
+as it is written, and so do its gradients and its running averages, but for rounding: values are rounded once where the
+plain path rounds after each operation.
 
-What the kernel cannot do (evaluation, another device, maps that are not channels-last) goes the plain way.
+What the kernels cannot do (evaluation, another device, maps that are not channels-last) goes the plain way.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes import CDLL, c_float, c_int, c_int64, c_void_p
-from functools import cache
-from math import lcm
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -25,16 +24,14 @@ from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
-from resnets.native import library
-
-GROUP = 64
-"""How many values batch_norm.cpp works on at once: a map has to be whole groups of whole pixels."""
+from resnets.models import batch_norm_cpu
+from resnets.native import Unavailable
 
 
 @contextmanager
-def fused() -> Iterator[None]:
+def fused(device: str = "cpu") -> Iterator[None]:
     """Within it BN, addition and ReLU are one operation where that can be. Raises `native.Unavailable`."""
-    _kernels()
+    _load(device)
     with _Fusing():
         yield
 
@@ -43,14 +40,22 @@ def fused() -> Iterator[None]:
 # The operation
 
 
-@cache
-def _kernels() -> CDLL:
-    kernels = library("resnets.models", "batch_norm.cpp")
-    place, size, moments = c_void_p, [c_int64, c_int64, c_int, c_int], [c_void_p, c_void_p]
-    behind = [place, place, c_float, *moments, *moments, c_float]
-    kernels.batch_norm_forward.argtypes = [c_int, *[place] * 3, *size, *behind]
-    kernels.batch_norm_backward.argtypes = [c_int, *[place] * 6, *size, place, c_float, *moments, *moments]
-    return kernels
+_KERNELS: dict[str, ModuleType] = {}
+"""What computes it on each kind of device, as far as it was asked for: modules with `fits`, `forward`, `backward`."""
+
+
+def _load(device: str) -> None:
+    if device == "cpu":
+        batch_norm_cpu.load()
+        _KERNELS[device] = batch_norm_cpu
+    elif device == "cuda":
+        try:
+            from resnets.models import batch_norm_triton
+        except ImportError as error:
+            raise Unavailable(str(error)) from None
+        _KERNELS[device] = batch_norm_triton
+    else:
+        raise Unavailable(f"there are no kernels for {device}")
 
 
 class _BatchNorm(torch.autograd.Function):
@@ -72,10 +77,8 @@ class _BatchNorm(torch.autograd.Function):
         added: Tensor | None,
         relu: bool,
     ) -> tuple[Tensor, Tensor]:
-        y = torch.empty_like(x)
-        mean, variance = torch.empty(2, x.shape[1])
-        maps, values, moments = _places(x, added, y), _places(weight, bias), _places(mean, variance, *averages)
-        _kernels().batch_norm_forward(_kind(x), *maps, *_size(x), relu, *values, eps, *moments, momentum)
+        compute = _KERNELS[x.device.type].forward
+        y, mean, variance = compute(x, weight, bias, averages, momentum, eps, added, relu)
         ctx.save_for_backward(y, x, weight, mean, variance)
         ctx.eps, ctx.relu, ctx.adds = eps, relu, added is not None
         ctx.set_materialize_grads(False)
@@ -89,26 +92,11 @@ class _BatchNorm(torch.autograd.Function):
         if not given:
             return (None,) * 8
         dy, second = given[0], given[1] if len(given) == 2 else None
-        kept = torch.empty_like(x) if second is not None or (ctx.adds and ctx.relu) else None
-        dx = torch.empty_like(x)
-        dweight, dbias = torch.empty(2, x.shape[1])
-        maps, values = _places(dy, second, y, x, dx, kept), _places(mean, variance, dweight, dbias)
-        _kernels().batch_norm_backward(_kind(x), *maps, *_size(x), ctx.relu, *_places(weight), ctx.eps, *values)
+        keep = second is not None or (ctx.adds and ctx.relu)
+        compute = _KERNELS[x.device.type].backward
+        dx, dweight, dbias, kept = compute(dy, second, y, x, weight, mean, variance, ctx.eps, ctx.relu, keep)
         dadded = (dy if kept is None else kept) if ctx.adds else None
         return dx, dweight, dbias, None, None, None, dadded, None
-
-
-def _kind(x: Tensor) -> bool:
-    return x.dtype == torch.bfloat16
-
-
-def _size(x: Tensor) -> tuple[int, int, int]:
-    """Rows, channels, and how many threads may work."""
-    return x.numel() // x.shape[1], x.shape[1], torch.get_num_threads()
-
-
-def _places(*tensors: Tensor | None) -> list[int | None]:
-    return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -171,11 +159,11 @@ def _fits(x: Tensor) -> bool:
     """Whether the kernel can work on the maps `x`."""
     return (
         x.dim() == 4
-        and x.device.type == "cpu"
+        and x.device.type in _KERNELS
         and x.dtype in (torch.bfloat16, torch.float32)
         and x.is_contiguous(memory_format=torch.channels_last)
-        and x.numel() % lcm(GROUP, x.shape[1]) == 0
         and 0 < x.shape[1] < x.numel()
+        and _KERNELS[x.device.type].fits(x)
     )
 
 

@@ -55,8 +55,8 @@ class Recipe:
     compile: bool = False
     """Through torch.compile, where it works; where it does not, a line says so and the run goes on without."""
     fused: bool = False
-    """BN, addition and ReLU as one operation (`models.fused_norm`), on a CPU with a C++ compiler; elsewhere as with
-    `compile`."""
+    """BN, addition and ReLU as one operation (`models.fused_norm`): on a CPU with a C++ compiler, on CUDA with Triton.
+    Elsewhere a line says so, and the run goes on without."""
     capture: bool = False
     """The whole iteration as one CUDA graph; refused where there is no CUDA."""
 
