@@ -223,12 +223,22 @@ def test_what_is_noted_has_a_shape_and_gives_its_values_when_the_fast_path_is_le
     assert torch.allclose(y * 1, expected, atol=1e-5)
 
 
-def test_the_kernels_for_cuda() -> None:
+@pytest.mark.parametrize("interpreted", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_the_kernels_for_cuda(interpreted: bool) -> None:
     kernels = Path(__file__).with_name("triton_kernels.py")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(kernels)],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            str(kernels),
+            "-m",
+            "not slow" if interpreted else "slow",
+        ],
         cwd=kernels.parents[1],
-        env={**os.environ, "TRITON_INTERPRET": "1"},
+        env={**os.environ, "TRITON_INTERPRET": str(int(interpreted))},
         capture_output=True,
         text=True,
     )

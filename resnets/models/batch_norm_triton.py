@@ -16,7 +16,7 @@ from torch import Tensor
 
 from resnets.models.batch_norm_cpu import Averages
 
-TILE, LANES, PROGRAMS, TOGETHER = 8192, 128, 512, 64
+TILE, LANES, PROGRAMS, TOGETHER = 4096, 128, 512, 64
 """Values of a tile, channels of a tile at most, programs along the rows at most, sums that are added up at once."""
 
 
