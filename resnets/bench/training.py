@@ -7,6 +7,8 @@
 | `eager`    | what `resnets train` runs: augmented by the batch, bfloat16 where there is, channels-last         |
 | `fused`    | `fused=true`: BN, addition and ReLU as one operation                                              |
 | `compiled` | `compile=true`                                                                                    |
+| `autotuned` | on CUDA: through `torch.compile(mode="max-autotune")`, the best that PyTorch does by itself      |
+| `captured` | on CUDA: `fused=true capture=true`, the whole iteration as one CUDA graph                         |
 
 All train the same network on random images of its size: speed does not depend on them.
 """
@@ -30,12 +32,17 @@ from resnets.models.catalog import row
 from resnets.models.factory import create_model
 from resnets.preprocessing import Preprocessing
 from resnets.runtime import keep_memory, resolve_device
-from resnets.training.iteration import Eager
+from resnets.training.iteration import Captured, Eager
 from resnets.training.optimiser import sgd
 
 PATHS: dict[str, dict[str, Any]] = {"eager": {}, "fused": {"fused": True}, "compiled": {"compile": True}}
 """This package's sides: the fields of the recipe in which each differs."""
-SIDES = ("plain", "same", *PATHS)
+ON_CUDA: dict[str, dict[str, Any]] = {"autotuned": {}, "captured": {"fused": True, "capture": True}}
+
+
+def sides() -> list[str]:
+    """Those that can be had here."""
+    return ["plain", "same", *PATHS, *(ON_CUDA if torch.cuda.is_available() else ())]
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Training:
         if self.side == "plain":
             return _plain(self.model, _endless(images, self.batch), device)
         fields = {"lr": 0.01, "warmup_lr": None, "warmup_iterations": None, "batch_size": self.batch}
-        recipe = replace(paper_recipe(self.model), **fields, **PATHS.get(self.side, {}))
+        recipe = replace(paper_recipe(self.model), **fields, **{**PATHS, **ON_CUDA}.get(self.side, {}))
         preprocessing = Preprocessing(crop=size, resize=size, mean=MEAN, std=STD, classes=images.classes)
         data = Data(images.to(device), images, None, preprocessing, {})
         if self.side == "same":
@@ -63,7 +70,11 @@ class Training:
         if device.type == "cpu":
             keep_memory()
         task = Classification(recipe, data, device, self.precision)
-        iteration, batches = Eager(sgd(task.model, recipe), 0, device, task.losses), task.batches(0)
+        if self.side == "autotuned":
+            network: Any = torch.compile(task.model, mode="max-autotune")
+            task.network = network
+        eager = Eager(sgd(task.model, recipe, fused=recipe.capture), 0, device, task.losses)
+        iteration, batches = Captured(eager) if recipe.capture else eager, task.batches(0)
         return lambda: iteration(0, next(batches), recipe.lr)
 
 
