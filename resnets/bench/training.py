@@ -26,7 +26,8 @@ from torchvision.transforms import v2
 from resnets.bench.pictures import MEAN, STD, VALUES, Pictures, random_images
 from resnets.bench.timing import Step
 from resnets.classification.papers import paper_recipe
-from resnets.classification.task import Classification, Data
+from resnets.classification.small_data import SmallData
+from resnets.classification.task import Classification
 from resnets.data.images import ImageSet
 from resnets.models.catalog import row
 from resnets.models.factory import create_model
@@ -63,7 +64,7 @@ class Training:
         fields = {"lr": 0.01, "warmup_lr": None, "warmup_iterations": None, "batch_size": self.batch}
         recipe = replace(paper_recipe(self.model), **fields, **{**PATHS, **ON_CUDA}.get(self.side, {}))
         preprocessing = Preprocessing(crop=size, resize=size, mean=MEAN, std=STD, classes=images.classes)
-        data = Data(images.to(device), images, None, preprocessing, {})
+        data = SmallData(images.to(device), images, None, preprocessing, {})
         if self.side == "same":
             task = Classification(replace(recipe, channels_last=False), data, device, "fp32")
             return _plain(self.model, map(task.inputs, task.batches(0)), device)

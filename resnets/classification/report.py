@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from resnets.classification.photograph_recipe import PhotographRecipe
 from resnets.classification.recipes import is_papers
 from resnets.classification.run import Run, open_run
-from resnets.data.sources import open_data
+from resnets.data.pictures import centre_crop, read_scaled
+from resnets.data.sources import open_data, open_photographs
 from resnets.evaluation.metrics import wilson
 from resnets.models.catalog import row
 from resnets.report.comparison import where_they_part, write_comparison
@@ -48,7 +50,7 @@ def describe_run(run: Run, published: Published) -> RunReport:
 def _evaluation(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
     """The stored evaluation with intervals a class, and with the pictures of the worst mistakes."""
     names = [entry["name"] for entry in evaluation["per_class"]]
-    test = open_data(run.recipe.data, "test", row(run.recipe.model).input_size)
+    pictures = _pictures(run, [mistake["index"] for mistake in evaluation["mistakes"]])
     return {
         **evaluation,
         "per_class": [
@@ -61,13 +63,25 @@ def _evaluation(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
         "mistakes": [
             {
                 **mistake,
-                "image": test.images[mistake["index"]].numpy(),
+                "image": picture,
                 "true": names[mistake["true"]],
                 "predicted": names[mistake["predicted"]],
             }
-            for mistake in evaluation["mistakes"]
+            for mistake, picture in zip(evaluation["mistakes"], pictures, strict=True)
         ],
     }
+
+
+def _pictures(run: Run, indices: list[int]) -> list[np.ndarray]:
+    """Test images of a run as its network saw them, uint8 (3, H, W)."""
+    recipe = run.recipe
+    if not isinstance(recipe, PhotographRecipe):
+        test = open_data(recipe.data, "test", row(recipe.model).input_size)
+        return [test.images[index].numpy() for index in indices]
+    photographs = open_photographs(recipe.data, "test")
+    sources = ((photographs.read(index), photographs.where(index)) for index in indices)
+    scaled = (read_scaled(content, name, [recipe.test_side])[0] for content, name in sources)
+    return [centre_crop(picture, recipe.crop).numpy() for picture in scaled]
 
 
 def compare_runs(folders: list[Path], path: Path, published: Published) -> tuple[dict[str, Any], str]:
