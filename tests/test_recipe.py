@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from resnets.classification.photograph_recipe import recipe_from
 from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.recipes import RECIPES, departures, folder, recipe
 from resnets.training.recipe import changed_fields, completed, from_dict, override
@@ -45,7 +46,7 @@ def test_every_recipe_builds_and_survives_json() -> None:
     for name in RECIPES:
         given = recipe(name)
         assert given.name == name
-        assert from_dict(ClassificationRecipe, json.loads(json.dumps(given.to_dict()))) == given
+        assert recipe_from(json.loads(json.dumps(given.to_dict()))) == given
     assert {f"cifar10-{net}{suffix}" for net in PAPER for suffix in ("", "-45k")} <= set(RECIPES)
     assert {f"digits-{net}" for net in PAPER} | {"cifar10-resnet20-fast"} <= set(RECIPES)
     assert recipe("cifar10-resnet20-fast").schedule == "one-cycle"

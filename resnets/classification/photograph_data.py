@@ -52,8 +52,7 @@ class PhotographData:
         """The augmented images (batch, 3, size, size) and labels of a batch."""
         images = self.normalise(mirror(batch.images, batch.flip))
         if recipe.colour:
-            shift = colour_shift(batch.colour, self.colours) / batch.colour.new_tensor(self.preprocessing.std)
-            images = images.add_(shift[:, :, None, None])
+            images = images.add_((batch.colour @ self.per_move)[:, :, None, None])
         memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
         return images.contiguous(memory_format=memory_format), batch.labels
 
@@ -70,6 +69,12 @@ class PhotographData:
         """From raw images on the device to the network's input."""
         return self.preprocessing.normaliser(self.device)
 
+    @cached_property
+    def per_move(self) -> Tensor:
+        """What is added to red, green and blue of the input for a move along each principal axis of colour, (3, 3)."""
+        shift = colour_shift(torch.eye(3), self.colours) / torch.tensor(self.preprocessing.std)
+        return shift.to(self.device)
+
     def measures(self) -> dict[str, float]:
         """`data_wait`: the part of the time since the last call that was spent waiting for data, in percent."""
         return {"data_wait": round(100 * self._waits[0].share(), 1)} if self._waits else {}
@@ -78,15 +83,14 @@ class PhotographData:
 def load_photographs(recipe: PhotographRecipe, device: torch.device) -> PhotographData:
     """Opens the recipe's data, holds validation photographs out, and computes means and colours from the rest.
 
-    ValueError, of one line, where there are no such data, training and test have other classes, or a photograph has no
-    label.
+    ValueError, of one line, where there are no such data, one cannot be read, or training and test differ in classes.
     """
     train, test = open_photographs(recipe.data, "train"), open_photographs(recipe.data, "test")
     if train.classes != test.classes:
-        raise ValueError(f"{recipe.data}: training and test photographs are not of the same classes")
-    for split, photographs in (("training", train), ("test", test)):
-        if unlabelled := int((photographs.labels < 0).sum()):
-            raise ValueError(f"{recipe.data}: {unlabelled} {split} photographs have no label")
+        raise ValueError(
+            f"{recipe.data}: {len(train.classes)} classes to train on and {len(test.classes)} to test, "
+            "they must be the same"
+        )
     record: dict[str, Any] = {"name": recipe.data, "train": train.fingerprint, "test": test.fingerprint}
     validation = None
     if recipe.validation_images:

@@ -89,12 +89,9 @@ def expected_test_error(given: ClassifierRecipe) -> tuple[float, float] | None:
 # Names
 
 Make = Callable[[], ClassifierRecipe]
-IMAGENET = "imagenet"
-NETS = {
-    "cifar10": [name for name in ROWS if name.startswith("cifar_")],
-    "cifar100": [name for name in ROWS if name.startswith("cifar_")],
-    IMAGENET: [name for name in ROWS if not name.startswith("cifar_")],
-}
+CIFAR_NETS = [name for name in ROWS if name.startswith("cifar_")]
+IMAGENET, IMAGENET_NETS = "imagenet", [name for name in ROWS if name not in CIFAR_NETS]
+NETS = {"cifar10": CIFAR_NETS, "cifar100": CIFAR_NETS, IMAGENET: IMAGENET_NETS}
 """By the data of a recipe, the networks of the catalogue that have one."""
 
 
@@ -125,11 +122,7 @@ PROTOCOL = {name: paper.reports for name, paper in PAPER_OF.items()}
 RECIPES: dict[str, Make] = {
     **{name: make for data, nets in NETS.items() for net in nets for name, make in _of(net, data)},
     "cifar10-resnet20-fast": cifar10_resnet20_fast,
-    **{
-        f"digits-{net.removeprefix('cifar_')}": partial(digits, net)
-        for net in NETS["cifar10"]
-        if paper_of(net) is RESNET
-    },
+    **{f"digits-{net.removeprefix('cifar_')}": partial(digits, net) for net in CIFAR_NETS if paper_of(net) is RESNET},
 }
 
 
@@ -173,7 +166,7 @@ def recipes_text() -> str:
     rows = recipes_record()["recipes"]
     width = max(len(row["name"]) for row in rows)
     return "\n".join(
-        f"{row['name']:<{width}}  {row['iterations']:>7,} iterations of {row['batch_size']:>3}  "
+        f"{row['name']:<{width}}  {row['iterations']:>9,} iterations of {row['batch_size']:>3}  "
         f"{row['paper'] or 'of no paper'}"
         for row in rows
     )
