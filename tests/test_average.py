@@ -22,7 +22,9 @@ def move(model: nn.Module) -> None:
     """Weights, BN's statistics and its count change."""
     loss = model(torch.randn(5, 3, 4, 4)).square().sum()
     with torch.no_grad():
-        for parameter, slope in zip(model.parameters(), torch.autograd.grad(loss, model.parameters()), strict=True):
+        for parameter, slope in zip(
+            model.parameters(), torch.autograd.grad(loss, list(model.parameters())), strict=True
+        ):
             parameter -= 0.01 * slope
 
 

@@ -259,4 +259,6 @@ def paper_of(model: str) -> Paper:
 
 def paper_recipe(model: str, data: str = "cifar10") -> ClassificationRecipe:
     """How `model` is trained in its own paper."""
-    return paper_of(model).recipe(model, data)
+    made = paper_of(model).recipe(model, data)
+    assert isinstance(made, ClassificationRecipe)
+    return made

@@ -1,7 +1,6 @@
 """The photographs of a run: read and cut by threads ahead of their use, mirrored and coloured on the device."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -45,8 +44,7 @@ class PhotographData:
         stream = PhotographStream(len(self.train), recipe.batch_size, recipe.seed, recipe.augmentation, sizes)
         batches = PhotographBatches(self.train, stream, self.device)
         self._waits[:] = [batches.waits]
-        with closing(batches.start(step)) as loaded:
-            yield from loaded
+        yield from batches.start(step)
 
     def inputs(self, recipe: PhotographRecipe, batch: PhotographBatch) -> tuple[Tensor, Tensor]:
         """The augmented images (batch, 3, size, size) and labels of a batch."""

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 @runtime_checkable
@@ -73,7 +74,7 @@ class Average:
         decay = min(self.decay, (1 + done) / (10 + done))
         floating = [name for name, value in self._live.items() if value.is_floating_point()]
         averages, values = ([tensors[name] for name in floating] for tensors in (self._average, self._live))
-        torch._foreach_lerp_(averages, values, 1 - decay)  # all tensors in a few kernels
+        get_ema_multi_avg_fn(decay)(averages, values, done)  # all tensors in a few kernels
         for name in self._live.keys() - floating:
             self._average[name].copy_(self._live[name])
 
