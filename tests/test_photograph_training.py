@@ -23,6 +23,7 @@ from resnets.data.photograph_statistics import photograph_statistics
 from resnets.data.photographs import Photographs
 from resnets.data.sources import open_photographs
 from resnets.data.split import hold_out
+from resnets.training.average import ALONE
 from resnets.training.interruption import Stopped
 from resnets.training.journal import read_journal
 from resnets.training.recipe import override
@@ -161,7 +162,7 @@ def test_stopped_and_resumed_is_as_never_stopped(
 def test_what_is_kept_is_the_average_with_statistics_of_its_own(pictures: str, tmp_path: Path) -> None:
     """The last checkpoint has the weights and their average; the weights' file the average, its BN estimated anew."""
     folder = tmp_path / "run"
-    carry_out(new_run(modern(f"data={pictures}"), folder))
+    outcome = carry_out(new_run(modern(f"data={pictures}", "validation_images=4"), folder))
     state = torch.load(folder / "checkpoints" / "step-00000007.pt", weights_only=True)
     kept = weights(folder)
     assert torch.equal(kept["fc.weight"], state["companion"]["fc.weight"])
@@ -176,6 +177,11 @@ def test_what_is_kept_is_the_average_with_statistics_of_its_own(pictures: str, t
         assert images.shape == (6, 3, 40, 40)
         values.append(stem(images).mean((0, 2, 3)))
     torch.testing.assert_close(kept["bn1.running_mean"], torch.stack(values).mean(0), rtol=1e-4, atol=1e-5)
+    task.average = ALONE
+    task.model.load_state_dict(kept)
+    assert task.evaluate() == outcome.errors
+    left = json.loads((folder / "evaluation.json").read_text())
+    assert {"test_error": left["top1_error"], "validation_error": left["validation_error"]} == outcome.errors
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,8 @@ def carry_out(run: Run, label: str = "") -> Outcome:
             companion=task.average,
             measures=task.measures,
         )
-        task.settle()
+        if task.settle():
+            outcome = replace(outcome, errors=task.evaluate())
         _leave(run, task, outcome)
     return outcome
 

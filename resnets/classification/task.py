@@ -136,15 +136,18 @@ class Classification:
         """Probabilities (N, classes) of whole images, float32."""
         return self.data.scores(self.model, images)
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
         """Training is over: the average, where there is one, becomes the network; BN's statistics are estimated anew.
 
-        For these batches come that would have come next, unmixed, in full precision.
+        For these batches come that would have come next, unmixed, in full precision. Returns whether that was asked
+        for: what `evaluate` said before is no longer so.
         """
         self.average.settle()
+        self.average = ALONE
         if self.recipe.bn_batches:
             batches = islice(self.batches(self.recipe.iterations), self.recipe.bn_batches)
             estimate_anew(self.model, (self.inputs(batch)[0] for batch in batches))
+        return self.recipe.bn_batches > 0
 
     @cached_property
     def network(self) -> Callable[[Tensor], Tensor]:
