@@ -184,6 +184,21 @@ def test_what_is_kept_is_the_average_with_statistics_of_its_own(pictures: str, t
     assert {"test_error": left["top1_error"], "validation_error": left["validation_error"]} == outcome.errors
 
 
+def test_the_average_is_what_is_tested_on_the_way(pictures: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, seen = task_of(modern(f"data={pictures}")), []
+
+    def scores(self: PhotographData, model: torch.nn.Module, images: Photographs) -> torch.Tensor:
+        seen.append(model.state_dict()["fc.bias"].clone())
+        return torch.zeros(len(images), 2)
+
+    monkeypatch.setattr(PhotographData, "scores", scores)
+    bias = task.model.state_dict()["fc.bias"]
+    bias += 1
+    task.evaluate()
+    assert seen[0].tolist() == [0.0, 0.0]
+    assert bias.tolist() == [1.0, 1.0]
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # Batches, losses, data
 
