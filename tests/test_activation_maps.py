@@ -1,5 +1,7 @@
 """Class activation maps: their mean and the bias are the logit, for every kind of network that can have them."""
 
+from typing import Any, cast
+
 import pytest
 import torch
 from family import SMALL, images, settled
@@ -29,7 +31,10 @@ def test_place_by_place() -> None:
     found = activation_maps(model, x, torch.tensor([3]))
     assert found is not None
     with torch.no_grad():
-        features, weight = model.forward_features(x)["stage3"][0], model.get_parameter("fc.weight")[3].detach()
+        features, weight = (
+            cast(Any, model).forward_features(x)["stage3"][0],
+            model.get_parameter("fc.weight")[3].detach(),
+        )
     for row, column in ((0, 0), (2, 5), (7, 1)):
         at_place = sum(float(weight[k]) * float(features[k, row, column]) for k in range(len(weight)))
         assert float(found[0, row, column]) == pytest.approx(at_place)
@@ -37,7 +42,7 @@ def test_place_by_place() -> None:
 
 def test_networks_that_end_otherwise_have_none() -> None:
     torch.manual_seed(0)
-    model = create_model("cifar_resnet8")
+    model = cast(Any, create_model("cifar_resnet8"))
     x, classes = torch.randn(2, 3, 32, 32), torch.tensor([0, 1])
     assert activation_maps(model, x, classes) is not None
     model.fc.register_forward_hook(lambda module, given, logits: 2 * logits + 1)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from resnets.models.factory import load
 @pytest.fixture(scope="module")
 def scores(run: Path) -> torch.Tensor:
     """Of all test digits."""
-    model = load(run)
+    model = cast(Any, load(run))
     return single_view(model, digits("test").images, model.preprocessing.normaliser(torch.device("cpu")))
 
 

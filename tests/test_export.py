@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 import tested
+import torch
 
 from resnets.classification import export
 from resnets.cli import main
+from resnets.evaluation.protocols import single_view
+from resnets.models.factory import create_model
+from resnets.preprocessing import Preprocessing
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pt2", ".xml", ".bin"])
@@ -34,3 +38,22 @@ def test_what_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypa
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("resnets export: ")
         assert message in line
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        tested.EXPECTED,
+        Preprocessing(crop=32, resize=32, mean=torch.rand(3, 32, 32).tolist(), std=[0.2, 0.3, 0.4], channels="BGR"),
+    ],
+    ids=["RGB", "BGR, a mean for each pixel"],
+)
+def test_what_is_done_to_pixels_is_what_evaluation_does(expected: Preprocessing) -> None:
+    torch.manual_seed(0)
+    model = create_model("cifar_resnet8").eval()
+    pixels = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        logits, probabilities = export._FromPixels(model, expected)(pixels)
+    normalise = expected.normaliser(torch.device("cpu"))
+    assert torch.allclose(probabilities, single_view(model, pixels.permute(0, 3, 1, 2), normalise), atol=1e-6)
+    assert torch.allclose(logits.softmax(1), probabilities)

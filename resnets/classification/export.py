@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 import numpy as np
@@ -61,8 +61,8 @@ class _FromPixels(nn.Module):
         super().__init__()
         self.model, self.turned = model, expected.channels == "BGR"
         mean = torch.tensor(expected.mean, dtype=torch.float32)
-        self.register_buffer("mean", mean.reshape(1, 3, *(mean.shape[1:] or (1, 1))))
-        self.register_buffer("std", torch.tensor(expected.std, dtype=torch.float32).reshape(1, 3, 1, 1))
+        self.mean = nn.Buffer(mean.reshape(1, 3, *(mean.shape[1:] or (1, 1))))
+        self.std = nn.Buffer(torch.tensor(expected.std, dtype=torch.float32).reshape(1, 3, 1, 1))
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         images = pixels.permute(0, 3, 1, 2).to(torch.float32)
@@ -158,7 +158,7 @@ def _sizes(model: nn.Module, expected: Preprocessing) -> _Sizes:
     """The crop's, and where the mean is of channels two others."""
     crop = expected.crop
     with torch.no_grad():
-        *_, last = model.forward_features(torch.zeros(1, 3, crop, crop)).values()
+        *_, last = cast(Any, model).forward_features(torch.zeros(1, 3, crop, crop)).values()
     stride = math.ceil(crop / last.shape[-1])
     if not expected.has_channel_mean or crop % stride:
         return _Sizes(stride, ((crop, crop),))
@@ -247,7 +247,7 @@ def _run_onnx(path: Path) -> Run:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda pixels: session.run(["logits"], {"pixels": pixels})[0]
+    return lambda pixels: np.asarray(session.run(["logits"], {"pixels": pixels})[0])
 
 
 def _write_program(program: ExportedProgram, path: Path, about: dict[str, str]) -> None:

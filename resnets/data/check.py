@@ -72,7 +72,9 @@ def check(name_or_path: str, quarantine: bool = False, log: Log = say) -> dict[s
         return {"data": name_or_path, "damaged": found, "open": [one["picture"] for one in found]}
     Image.init()  # not by several threads at once
     place = data_home() / name_or_path if name_or_path == IMAGENET else path
-    sets = {split: open_photographs(name_or_path, split, log, everything=True) for split in _SPLITS}
+    sets: dict[Split, Photographs] = {
+        split: open_photographs(name_or_path, split, log, everything=True) for split in _SPLITS
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # twice as many pixels are refused
         seen = [one for split in _SPLITS for one in _look(sets[split], split, log)]

@@ -7,6 +7,8 @@ mean over places of sum_k w_ck f_k(place), plus a bias. That sum, place by place
 Source: "Learning Deep Features for Discriminative Localization" (arXiv:1512.04150), section 2.
 """
 
+from typing import Any, cast
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -26,7 +28,7 @@ def activation_maps(
     if not isinstance(last, nn.Linear):
         return None
     with inference(model):
-        *_, features = model.forward_features(images).values()
+        *_, features = cast(Any, model).forward_features(images).values()
         if features.shape[1] != last.in_features:
             return None
         maps = torch.einsum("nkhw,nk->nhw", features, last.weight[classes])
