@@ -68,3 +68,14 @@ def test_groups_are_those_of_all_pairs() -> None:
     assert {tuple(group) for group in near(marks)} == expected
     assert {len(group) for group in expected} == {2, 3, 4}
     assert len(expected) > 10
+
+
+@pytest.mark.parametrize("same", range(8))
+def test_seven_bits_wherever_they_are(same: int) -> None:
+    """One in each part of the hash but `same`: by that part alone they can be found. With the eighth it is no more."""
+    marks = np.random.default_rng(same).integers(0, 256, (2, 19), dtype=np.uint8)
+    marks[1] = marks[0]
+    marks[1, [2 * part + part % 2 for part in range(8) if part != same]] ^= np.uint8(4)
+    assert near(marks) == [[0, 1]]
+    marks[1, 2 * same] ^= np.uint8(1)
+    assert near(marks) == []
