@@ -1,18 +1,16 @@
 """The page of a run and the comparison of several: run folders read, and handed to the report as plain data."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from resnets.classification.photograph_recipe import PhotographRecipe
+from resnets.classification.examples import Examples
 from resnets.classification.recipes import is_papers
 from resnets.classification.run import Run, open_run
-from resnets.data.pictures import centre_crop, read_scaled
-from resnets.data.sources import open_data, open_photographs
 from resnets.evaluation.metrics import wilson
-from resnets.models.catalog import row
 from resnets.report.comparison import where_they_part, write_comparison
 from resnets.report.page import RunReport, write_page
 from resnets.training.journal import read_journal
@@ -23,7 +21,11 @@ Published = Callable[[str, str], float | None]
 
 def report_run(folder: Path, published: Published) -> Path:
     """Writes `report.html` and the figures of the run in `folder`, finished or not; returns the page's path."""
-    return write_page(folder, describe_run(open_run(folder), published))
+    run = open_run(folder)
+    described = describe_run(run, published)
+    if described.evaluation:
+        described = replace(described, evaluation={**described.evaluation, **_pictures(run)})
+    return write_page(folder, described)
 
 
 def describe_run(run: Run, published: Published) -> RunReport:
@@ -40,17 +42,15 @@ def describe_run(run: Run, published: Published) -> RunReport:
         else {},
         data=run.record["data"] or {"name": run.recipe.data},
         published=published(run.recipe.model, run.recipe.data) if is_papers(run.record["departures"]) else None,
-        evaluation=evaluation and _evaluation(run, evaluation),
+        evaluation=evaluation and _evaluation(evaluation),
         iterations=run.recipe.iterations,
         seconds=evaluation["seconds"] if evaluation else None,
         diverged=bool(rows) and rows[-1].get("event", "").startswith("diverged"),
     )
 
 
-def _evaluation(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
-    """The stored evaluation with intervals a class, and with the pictures of the worst mistakes."""
-    names = [entry["name"] for entry in evaluation["per_class"]]
-    pictures = _pictures(run, [mistake["index"] for mistake in evaluation["mistakes"]])
+def _evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """The stored evaluation with an interval for each class, without pictures."""
     return {
         **evaluation,
         "per_class": [
@@ -60,28 +60,19 @@ def _evaluation(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
             for e in evaluation["per_class"]
         ],
         "confusion": np.array(evaluation["confusion"]),
-        "mistakes": [
-            {
-                **mistake,
-                "image": picture,
-                "true": names[mistake["true"]],
-                "predicted": names[mistake["predicted"]],
-            }
-            for mistake, picture in zip(evaluation["mistakes"], pictures, strict=True)
-        ],
+        "mistakes": [],
     }
 
 
-def _pictures(run: Run, indices: list[int]) -> list[np.ndarray]:
-    """Test images of a run as its network saw them, uint8 (3, H, W)."""
-    recipe = run.recipe
-    if not isinstance(recipe, PhotographRecipe):
-        test = open_data(recipe.data, "test", row(recipe.model).input_size)
-        return [test.images[index].numpy() for index in indices]
-    photographs = open_photographs(recipe.data, "test")
-    sources = ((photographs.read(index), photographs.where(index)) for index in indices)
-    scaled = (read_scaled(content, name, [recipe.test_side])[0] for content, name in sources)
-    return [centre_crop(picture, recipe.crop).numpy() for picture in scaled]
+def _pictures(run: Run) -> dict[str, Any]:
+    """Of the test: the worst mistakes, right answers, and pictures of the most frequent mistakes."""
+    stored = run.evaluation or {}
+    examples = Examples(str(run.folder), run.recipe.data)
+    return {
+        "mistakes": examples.shown(stored["mistakes"]),
+        "right": examples.right(),
+        "confused": examples.confused(stored["confusion"], stored["mistakes"]),
+    }
 
 
 def compare_runs(folders: list[Path], path: Path, published: Published) -> tuple[dict[str, Any], str]:
