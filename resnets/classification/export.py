@@ -28,6 +28,7 @@ from torch.export import Dim, ExportedProgram
 from resnets.classification.trained import preprocessing_of
 from resnets.data.workspace import workspace
 from resnets.models.factory import check_whole, load
+from resnets.models.formats.read import one_line
 from resnets.models.weights import read_weights
 from resnets.preprocessing import Preprocessing
 
@@ -116,12 +117,27 @@ def write_network(model: nn.Module, expected: Preprocessing, path: Path, about: 
     Returns what was tried: `images height width difference largest_logit`, a row each. Raises what `export` raises.
     """
     form, network = _format(path), _FromPixels(model, expected).eval()
+    sizes = _sizes(model, expected)
+    attempts = [sizes, sizes._replace(sides=sizes.sides[:1])] if len(sizes.sides) > 1 else [sizes]
     with _quiet(), workspace(path.parent, f".{uuid4().hex}.tmp") as folder:
-        program, sizes = _captured(network, _sizes(model, expected))
-        form.write(program, folder / path.name, about)
-        checked = _checked(network, form.run(folder / path.name), sizes)
-        _within_tolerance(path, checked)
-        for part in sorted(folder.iterdir(), key=lambda part: part.name == path.name):  # the file that is named: last
+        for attempt in attempts:
+            made = folder / str(len(attempt.sides))
+            made.mkdir()
+            try:
+                form.write(_captured(network, attempt), made / path.name, about)
+                checked = _checked(network, form.run(made / path.name), attempt)
+                _within_tolerance(path, checked)
+                break
+            except OSError:
+                raise
+            except Exception as error:  # exporters and runtimes raise whatever they like where a size is fixed
+                if attempt is attempts[-1]:
+                    if isinstance(error, ValueError):
+                        raise
+                    raise ValueError(
+                        f"{path}: {form.name} cannot be made of this network ({one_line(error)})"
+                    ) from error
+        for part in sorted(made.iterdir(), key=lambda part: part.name == path.name):  # the file that is named: last
             part.replace(path.parent / part.name)
     return checked
 
@@ -165,17 +181,14 @@ def _sizes(model: nn.Module, expected: Preprocessing) -> _Sizes:
     return _Sizes(stride, ((crop, crop), (crop + stride, crop + 3 * stride), (crop + 2 * stride, crop)))
 
 
-def _captured(network: nn.Module, sizes: _Sizes) -> tuple[ExportedProgram, _Sizes]:
-    """The graph, for images of any size where that can be, and the sizes that it takes."""
-    (height, width), batch = sizes.sides[0], Dim("N", min=1)
+def _captured(network: nn.Module, sizes: _Sizes) -> ExportedProgram:
+    """The graph for any number of images; for any size, in steps of the stride, where there are several `sizes`."""
+    height, width = sizes.sides[0]
     example = torch.zeros(max(2, *BATCHES), height, width, 3, dtype=torch.uint8)
+    free = {0: Dim("N", min=1)}
     if len(sizes.sides) > 1:
-        free = {0: batch, 1: sizes.stride * Dim("H", min=1), 2: sizes.stride * Dim("W", min=1)}
-        try:
-            return torch.export.export(network, (example,), dynamic_shapes={"pixels": free}), sizes
-        except Exception:  # whatever the tracer raises where a layer asks for a size
-            sizes = sizes._replace(sides=sizes.sides[:1])
-    return torch.export.export(network, (example,), dynamic_shapes={"pixels": {0: batch}}), sizes
+        free |= {1: sizes.stride * Dim("H", min=1), 2: sizes.stride * Dim("W", min=1)}
+    return torch.export.export(network, (example,), dynamic_shapes={"pixels": free})
 
 
 @contextmanager
@@ -246,7 +259,9 @@ def _write_onnx(program: ExportedProgram, path: Path, about: dict[str, str]) -> 
 def _run_onnx(path: Path) -> Run:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda pixels: np.asarray(session.run(["logits"], {"pixels": pixels})[0])
 
 
