@@ -10,10 +10,9 @@ ONNX is written by PyTorch's exporter on torch.export, the one that is maintaine
 that it will go.
 """
 
-import json
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from resnets.classification.export_formats import FORMATS, Format, Run
 from resnets.classification.trained import preprocessing_of
 from resnets.data.workspace import workspace
 from resnets.models.factory import check_whole, load
@@ -37,22 +37,6 @@ TOLERANCE = 1e-4
 BATCHES = (1, 3)
 _QUIET = ("torch.fx.experimental.symbolic_shapes", "torch.onnx", "onnxscript")
 """Who would say at length what is tried here."""
-
-Run = Callable[[np.ndarray], np.ndarray]
-"""From pixels, uint8 (N, H, W, 3), to logits, float32 (N, C)."""
-
-
-class Format(NamedTuple):
-    """One kind of file."""
-
-    name: str
-    needs: tuple[str, ...]
-    """Modules that must be installed."""
-    extra: str
-    """Which of the package's extras brings them."""
-    write: Callable[[ExportedProgram, Path, dict[str, str]], None]
-    """(program, path, metadata)"""
-    run: Callable[[Path], Run]
 
 
 class _FromPixels(nn.Module):
@@ -120,25 +104,32 @@ def write_network(model: nn.Module, expected: Preprocessing, path: Path, about: 
     sizes = _sizes(model, expected)
     attempts = [sizes, sizes._replace(sides=sizes.sides[:1])] if len(sizes.sides) > 1 else [sizes]
     with _quiet(), workspace(path.parent, f".{uuid4().hex}.tmp") as folder:
-        for attempt in attempts:
-            made = folder / str(len(attempt.sides))
-            made.mkdir()
+        for attempt in attempts[:-1]:
             try:
-                form.write(_captured(network, attempt), made / path.name, about)
-                checked = _checked(network, form.run(made / path.name), attempt)
-                _within_tolerance(path, checked)
-                break
+                return _made(network, form, path, folder, about, attempt)
             except OSError:
                 raise
-            except Exception as error:  # exporters and runtimes raise whatever they like where a size is fixed
-                if attempt is attempts[-1]:
-                    if isinstance(error, ValueError):
-                        raise
-                    raise ValueError(
-                        f"{path}: {form.name} cannot be made of this network ({one_line(error)})"
-                    ) from error
-        for part in sorted(made.iterdir(), key=lambda part: part.name == path.name):  # the file that is named: last
-            part.replace(path.parent / part.name)
+            except Exception:  # exporters and runtimes raise whatever they like where a layer asks for a size
+                continue
+        try:
+            return _made(network, form, path, folder, about, attempts[-1])
+        except (OSError, ValueError):
+            raise
+        except Exception as error:
+            raise ValueError(f"{path}: {form.name} cannot be made of this network ({one_line(error)})") from error
+
+
+def _made(
+    network: nn.Module, form: Format, path: Path, folder: Path, about: dict[str, str], sizes: "_Sizes"
+) -> list[dict[str, Any]]:
+    """Writes the file in a new folder within `folder`, and where the check is passed moves it to `path`."""
+    work = folder / str(len(sizes.sides))
+    work.mkdir()
+    form.write(_captured(network, sizes), work / path.name, about)
+    checked = _checked(network, form.run(work / path.name), sizes)
+    _within_tolerance(path, checked)
+    for part in sorted(work.iterdir(), key=lambda part: part.name == path.name):  # the file that is named: last
+        part.replace(path.parent / part.name)
     return checked
 
 
@@ -240,62 +231,3 @@ def _text(record: dict[str, Any], expected: Preprocessing) -> str:
         f"pixels {shape} (uint8, RGB), shorter side {expected.resize}, centre {expected.crop}x{expected.crop}\n"
         f"images tried: {tried}; largest difference of a logit from PyTorch's {record['largest_difference']:.2g}"
     )
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# Formats
-
-
-def _write_onnx(program: ExportedProgram, path: Path, about: dict[str, str]) -> None:
-    names = ["logits", "probabilities"]
-    made = torch.onnx.export(program, dynamo=True, output_names=names, external_data=False, verbose=False)
-    assert made is not None
-    model = made.model_proto
-    for key, value in about.items():
-        model.metadata_props.add(key=key, value=value)
-    path.write_bytes(model.SerializeToString())
-
-
-def _run_onnx(path: Path) -> Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda pixels: np.asarray(session.run(["logits"], {"pixels": pixels})[0])
-
-
-def _write_program(program: ExportedProgram, path: Path, about: dict[str, str]) -> None:
-    torch.export.save(program, path, extra_files={"about.json": json.dumps(about)})
-
-
-def _run_program(path: Path) -> Run:
-    module = torch.export.load(path).module()
-    return lambda pixels: module(torch.from_numpy(pixels))[0].detach().numpy()
-
-
-def _write_openvino(program: ExportedProgram, path: Path, about: dict[str, str]) -> None:
-    import openvino
-
-    model = openvino.convert_model(program)
-    model.inputs[0].set_names({"pixels"})
-    for output, name in zip(model.outputs, ("logits", "probabilities"), strict=True):
-        output.set_names({name})
-    for key, value in about.items():
-        model.set_rt_info(value, ["resnets", key])
-    openvino.save_model(model, path, compress_to_fp16=False)
-
-
-def _run_openvino(path: Path) -> Run:
-    import openvino
-
-    compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return lambda pixels: compiled(pixels)["logits"]
-
-
-FORMATS: dict[str, Format] = {
-    ".onnx": Format("ONNX", ("onnx", "onnxscript", "onnxruntime"), "export", _write_onnx, _run_onnx),
-    ".pt2": Format("torch.export", (), "", _write_program, _run_program),
-    ".xml": Format("OpenVINO", ("openvino",), "fast", _write_openvino, _run_openvino),
-}
-"""By suffix. OpenVINO's weights lie in a `.bin` beside its `.xml`."""
