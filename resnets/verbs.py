@@ -80,7 +80,8 @@ def data(arguments: argparse.Namespace) -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     from resnets.classification.recipes import folder, recipe, recipes_record, recipes_text
-    from resnets.classification.run import carry_out, new_run, resume
+    from resnets.classification.run import begin, carry_out, resume
+    from resnets.ranks import rank, together
     from resnets.training.recipe import override
 
     words = [word for word in (arguments.recipe, *arguments.assignments) if word]
@@ -95,7 +96,7 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.resume and (arguments.out or arguments.seeds):
         raise ValueError("--out and --seeds are for new runs; with --resume the run stays where and as it is")
     if arguments.resume:
-        run = resume(Path(arguments.resume), assignments, arguments.device)
+        run = together(lambda: resume(Path(arguments.resume), assignments, arguments.device))
     else:
         base = folder(arguments.data) if arguments.data else recipe(names[0])
         chosen = override(base, assignments)
@@ -103,11 +104,12 @@ def train(arguments: argparse.Namespace) -> None:
             _train_seeds(arguments, chosen)
             return
         out = Path(arguments.out or f"runs/{chosen.name}-seed{chosen.seed}")
-        run = new_run(chosen, out, arguments.device)
+        run = together(lambda: begin(chosen, out, arguments.device))
     if not run.finished:
         with _stops(f"`resnets train --resume {run.folder}`"):
             carry_out(run)
-    _print(arguments, *_trained(run.folder, arguments.results))
+    if rank() == 0:
+        _print(arguments, *_trained(run.folder, arguments.results))
 
 
 def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
@@ -133,7 +135,10 @@ def _train_seeds(arguments: argparse.Namespace, chosen: Any) -> None:
     from dataclasses import replace
 
     from resnets.classification.seeds import carry_out_together, runs_of
+    from resnets.ranks import ranks
 
+    if ranks() > 1:
+        raise ValueError(f"seeds is {arguments.seeds!r} with {ranks()} ranks; allowed is one of them")
     if any(word.startswith("seed=") for word in arguments.assignments):
         raise ValueError("seed and --seeds are given; allowed is one of them")
     seeds = _seeds(arguments.seeds)

@@ -64,7 +64,7 @@ class Training:
             keep_memory()
         task = Classification(recipe, data, device, self.precision)
         iteration, batches = Eager(sgd(task.model, recipe), 0, device, task.losses), task.batches(0)
-        return lambda: iteration(0, next(batches), recipe.lr)
+        return lambda: iteration(0, [next(batches)], recipe.lr)
 
 
 def _random_images(size: int, batch: int) -> ImageSet:

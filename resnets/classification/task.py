@@ -4,8 +4,10 @@ Images travel as uint8 and live on the device; normalising, cropping and flippin
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count as numbers
 from typing import Any
 
 import torch
@@ -21,13 +23,15 @@ from resnets.data.statistics import statistics
 from resnets.evaluation.metrics import count
 from resnets.evaluation.protocols import single_view
 from resnets.files import say
-from resnets.models.catalog import row
+from resnets.models.catalog import arguments, row
 from resnets.models.factory import create_model
 from resnets.models.fused_norm import fused
 from resnets.native import Unavailable
 from resnets.preprocessing import Preprocessing
+from resnets.ranks import on_first, part
 from resnets.runtime import autocast
 from resnets.training.draws import GENERATOR
+from resnets.training.parallel import held, parallel, synchronised
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def load_data(recipe: ClassificationRecipe, device: torch.device) -> Data:
         "test_images": len(test),
         "validation_images": recipe.validation_images,
     }
-    mean, std = statistics(train, recipe.normalisation, data_home() / "statistics")
+    mean, std = on_first(lambda: statistics(train, recipe.normalisation, data_home() / "statistics"))
     preprocessing = Preprocessing(crop=size, resize=size, mean=mean, std=std, classes=train.classes)
     on = device
     return Data(train.to(on), test.to(on), validation and validation.to(on), preprocessing, record)
@@ -71,15 +75,16 @@ class Classification:
         with GENERATOR:
             torch.manual_seed(recipe.seed)
             model = create_model(recipe.model, len(data.train.classes), **recipe.changes).to(device)
-        self.model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
+        model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
+        self.model = synchronised(model) if recipe.sync_bn else model
 
     def batches(self, step: int) -> Iterator[BatchDraws]:
-        """Which images make the batch of iteration `step` and of those after it, and how each is cut."""
+        """Which images make this rank's batches of iteration `step` and of those after it, and how each is cut."""
         recipe = self.recipe
-        stream = Stream(len(self.data.train), recipe.batch_size, recipe.seed, recipe.padding, recipe.flip)
-        while True:
-            yield stream.batch(step).to(self.device)
-            step += 1
+        size = recipe.batch_size // recipe.accumulate
+        stream = Stream(len(self.data.train), size, recipe.seed, recipe.padding, recipe.flip)
+        for number in numbers(step * recipe.accumulate):
+            yield BatchDraws(*map(part, stream.batch(number))).to(self.device)
 
     def inputs(self, batch: BatchDraws) -> tuple[Tensor, Tensor]:
         """The augmented images (batch, 3, H, W) and labels of a batch."""
@@ -112,11 +117,21 @@ class Classification:
         return single_view(self.model, images.images, self.normalise)
 
     @cached_property
+    def shared(self) -> nn.Module:
+        """The model, its gradients averaged over ranks."""
+        recipe = self.recipe
+        return parallel(self.model, leaves_out=bool(arguments(recipe.model, **recipe.changes).get("drop_path")))
+
+    @cached_property
     def network(self) -> Callable[[Tensor], Tensor]:
         """The model as training calls it: on the fast path that the recipe asks for, where this machine has it."""
         if self.recipe.fused:
-            return _fused(self.model)
-        return _compiled(self.model) if self.recipe.compile else self.model
+            return _fused(self.shared)
+        return _compiled(self.shared) if self.recipe.compile else self.shared
+
+    def hold(self) -> AbstractContextManager[Any]:
+        """Within it gradients are added up on this rank and not yet averaged."""
+        return held(self.shared)
 
 
 def _fused(model: nn.Module) -> Callable[[Tensor], Tensor]:
