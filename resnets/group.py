@@ -51,6 +51,7 @@ def joined(device: str) -> Iterator[None]:
     if several() == 1:
         yield
         return
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # what is lost is said here, in a line; read as torch loads
     import torch.distributed as dist
 
     rank = _number("RANK", 0)
@@ -103,14 +104,19 @@ def last_words(text: str) -> None:
         return
     try:
         if store and rank == 0:
-            store.set("words", text)
+            say(text)
+            store.set("words", text)  # and stays until they are heard: the store may be this process's
+            store.wait([f"heard/{number}" for number in range(1, several())], timedelta(seconds=3))
         elif store:
-            store.wait(["words"], timedelta(seconds=2))
-            if store.get("words").decode() == text:
+            store.wait(["words"], timedelta(seconds=3))
+            same = store.get("words").decode() == text
+            store.set(f"heard/{rank}", "")
+            if same:
                 return
-    except RuntimeError:  # the first has not said anything, or has gone with the store
+    except RuntimeError:  # the others have gone without a word, perhaps with the store
         pass
-    say(f"rank {rank}: {text}" if rank else text)
+    if rank or not store:
+        say(f"rank {rank}: {text}" if rank else text)
 
 
 def launched() -> str | None:

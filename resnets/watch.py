@@ -65,7 +65,8 @@ class _Seen:
 class Watch:
     """The beat of this rank, and its ear for those of others. `end(missing)` is called, in its thread, with the line.
 
-    `store` is this thread's own connection. `limit` is in seconds: within it, or a beat more, a missing rank is found.
+    `store` is this thread's own connection. `limit` is in seconds: within it, or a beat more, a missing rank is found,
+    in the first iteration within `FIRST` times as much.
     """
 
     def __init__(self, store: "Store", rank: int, ranks: int, limit: float, end: Callable[[str], None]) -> None:
@@ -124,11 +125,11 @@ class Watch:
     def _missing(self) -> str:
         """Who is missing, as the line to be said; "" where nobody is."""
         there = {number: seen for number, seen in self.others.items() if not seen.left}
-        if silent := [number for number, seen in there.items() if seen.still >= BEATS]:
+        patience = {number: BEATS * (FIRST if seen.turn <= 2 else 1) for number, seen in there.items()}
+        if silent := [number for number, seen in there.items() if seen.still >= patience[number]]:
             return f"{self._names(silent)} did not answer for {self.limit:g} s"
         furthest = max([_here.turn, *(seen.turn for seen in there.values())])
-        slow = {number: seen for number, seen in there.items() if seen.turn < furthest}
-        behind = [n for n, seen in slow.items() if seen.waiting >= BEATS * (FIRST if seen.turn <= 2 else 1)]
+        behind = [n for n, seen in there.items() if seen.turn < furthest and seen.waiting >= patience[n]]
         if not behind:
             return ""
         waiting = ", waiting for its batch" if there[behind[0]].turn % 2 else ""
