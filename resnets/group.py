@@ -84,10 +84,11 @@ def _join(rank: int, count: int, device: str) -> Watch:
         torch.cuda.set_device(_number("LOCAL_RANK", 0))
     try:
         store, *_ = next(rendezvous("env://"))
-        _Joined.store = PrefixStore("resnets", store)
-        watch = Watch(PrefixStore("watch", store.clone()), rank, count, limit, _end(rank))
+        attempt = f"attempt {_number('TORCHELASTIC_RESTART_COUNT', 0)}"
+        _Joined.store = PrefixStore(f"{attempt} words", store)
+        watch = Watch(PrefixStore(f"{attempt} watch", store.clone()), rank, count, limit, _end(rank))
         backend = "cpu:gloo,cuda:nccl" if where.type == "cuda" else "gloo"
-        dist.init_process_group(backend, store=PrefixStore("group", store), rank=rank, world_size=count)
+        dist.init_process_group(backend, store=PrefixStore(f"{attempt} group", store), rank=rank, world_size=count)
     except RuntimeError as error:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         reason = next(iter(str(error).splitlines()), type(error).__name__)

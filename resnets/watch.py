@@ -9,6 +9,7 @@ turn behind the others and stays there (its data do not come). Nothing depends o
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event, Thread
@@ -84,7 +85,8 @@ class Watch:
         self.leaving.set()
         self.thread.join()
         if well:
-            self.store.set(f"beat/{self.rank}", LEFT)
+            with suppress(RuntimeError):  # the store has left before
+                self.store.set(f"beat/{self.rank}", LEFT)
 
     def lost(self) -> str:
         """After a connection was lost: whose end it was. Takes a few beats."""
