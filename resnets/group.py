@@ -85,7 +85,8 @@ def _join(rank: int, count: int, device: str) -> Watch:
     try:
         store, *_ = next(rendezvous("env://"))
         attempt = f"attempt {_number('TORCHELASTIC_RESTART_COUNT', 0)}"
-        _Joined.store = PrefixStore(f"{attempt} words", store)
+        _Joined.store = PrefixStore(f"{attempt} words", store.clone())
+        _Joined.store.set_timeout(timedelta(seconds=3))  # it may be the one that hangs
         watch = Watch(PrefixStore(f"{attempt} watch", store.clone()), rank, count, limit, _end(rank))
         backend = "cpu:gloo,cuda:nccl" if where.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=PrefixStore(f"{attempt} group", store), rank=rank, world_size=count)

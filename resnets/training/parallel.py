@@ -40,7 +40,7 @@ def parallel(model: nn.Module, leaves_out: bool = False) -> nn.Module:
         return model
     known = signature(DistributedDataParallel).parameters
     buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # its name before
-    options: dict[str, bool] = {buffers: False, "find_unused_parameters": leaves_out}
+    options: dict[str, Any] = {buffers: False, "find_unused_parameters": leaves_out}
     return DistributedDataParallel(model, **options)
 
 
