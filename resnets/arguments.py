@@ -27,7 +27,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     """The parsed command line, its verb in `verb`; `field=value` may stand anywhere behind `train`."""
     top = parser()
     arguments, rest = top.parse_known_args(words)
-    if arguments.verb == "train":
+    if arguments.verb in ("train", "plan"):
         arguments.assignments += [word for word in rest if "=" in word and not word.startswith("-")]
         rest = [word for word in rest if word not in arguments.assignments]
     if rest:
@@ -170,7 +170,7 @@ def _testing(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--scales",
         metavar="S,...",
-        type=_sides,
+        type=_numbers,
         default=(),
         help="dense: shorter sides; the paper's are 224,256,384,480,640",
     )
@@ -187,9 +187,9 @@ def _testing(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--synsets", metavar="FILE", type=Path, help="with --submission: meta.mat of the development kit")
 
 
-def _sides(text: str) -> tuple[int, ...]:
+def _numbers(text: str) -> tuple[int, ...]:
     if not re.fullmatch(r"[1-9]\d{0,4}(,[1-9]\d{0,4})*", text):
-        raise argparse.ArgumentTypeError(f"{text!r}, allowed are sides in pixels such as 224,256,384")
+        raise argparse.ArgumentTypeError(f"{text!r}, allowed are whole numbers such as 224,256,384")
     return tuple(map(int, text.split(",")))
 
 
@@ -218,6 +218,15 @@ def _study(verb: AddVerb) -> None:
     sub.add_argument("--rounds", metavar="N", type=int, default=5)
     sub.add_argument("--seconds", metavar="S", type=float, default=5.0, help="of each side in each round")
     _add_results(sub)
+
+    sub = verb("plan", "what a recipe would take on several GPUs, from what was measured on one")
+    sub.add_argument("recipe", metavar="RECIPE")
+    sub.add_argument("assignments", metavar="field=value", nargs="*", help="fields of the recipe to change")
+    sub.add_argument("--images-per-second", metavar="N", type=float, help="what one GPU trains on")
+    sub.add_argument("--measured", metavar="FILE", help="take it from a file that `resnets bench --results` wrote")
+    sub.add_argument("--gpus", metavar="N,...", type=_numbers, default=(1, 8, 64), help="default 1,8,64")
+    sub.add_argument("--price", metavar="P", type=float, help="of a GPU an hour")
+    sub.add_argument("--link", metavar="GB/s", type=float, help="what a GPU sends to another in a second, gigabytes")
 
     sub = verb("doctor", "what is installed, what the hardware can do, what is wrong")
     sub.add_argument("--check", action="store_true", help="exit with 1 where something is wrong")

@@ -11,8 +11,11 @@ from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from resnets.arguments import parse
-from resnets.files import say
+from resnets.group import joined, last_words, several
 from resnets.verbs import VERBS, Exit
+
+SHARED = ("train", "evaluate")
+"""Verbs whose work several processes share."""
 
 
 def entry() -> NoReturn:
@@ -36,27 +39,35 @@ def main(words: list[str]) -> int:
     arguments = parse(words)
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        VERBS[arguments.verb](arguments)
-        sys.stdout.flush()
+        _alone(arguments.verb)
+        with joined(getattr(arguments, "device", "cpu")):
+            VERBS[arguments.verb](arguments)
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone: not an error
         return 0
     except (ValueError, OSError) as error:
-        say(f"resnets {arguments.verb}: {_one_line(error)}")
+        last_words(f"resnets {arguments.verb}: {_one_line(error)}")
         return 2
     except (MemoryError, RuntimeError) as error:
         if not _no_memory(error):
             raise
-        say(f"resnets {arguments.verb}: not enough memory ({_one_line(error)}); a smaller batch_size needs less")
+        last_words(f"resnets {arguments.verb}: not enough memory ({_one_line(error)}); a smaller batch_size needs less")
         return 2
     except KeyboardInterrupt:
-        say(f"resnets {arguments.verb}: stopped by SIGINT")
+        last_words(f"resnets {arguments.verb}: stopped by SIGINT")
         return 128 + signal.SIGINT
     except Exit as done:
-        say(f"resnets {arguments.verb}: {done}")
+        last_words(f"resnets {arguments.verb}: {done}")
         return done.status
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 0
+
+
+def _alone(verb: str) -> None:
+    """ValueError where torchrun has started several processes of what one does."""
+    if several() > 1 and verb not in SHARED:
+        raise ValueError(f"started as {several()} processes, allowed for {' and '.join(SHARED)} only")
 
 
 def _terminate(signum: int, frame: Any) -> NoReturn:

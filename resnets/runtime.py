@@ -106,6 +106,8 @@ def environment(device: "torch.device") -> dict[str, Any]:
     """What a result depends on besides its recipe: versions, hardware, threads, the commit of this code."""
     import torch
 
+    from resnets.ranks import ranks
+
     packages = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
     return {
         "resnets": __version__,
@@ -115,6 +117,7 @@ def environment(device: "torch.device") -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "device": device_name(device),
         "threads": torch.get_num_threads(),
+        "ranks": ranks(),
     }
 
 

@@ -82,7 +82,8 @@ def data(arguments: argparse.Namespace) -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     from resnets.classification.recipes import folder, recipe, recipes_record, recipes_text
-    from resnets.classification.run import carry_out, new_run, resume
+    from resnets.classification.run import begin, carry_out, resume
+    from resnets.ranks import on_first, rank
     from resnets.training.recipe import override
 
     words = [word for word in (arguments.recipe, *arguments.assignments) if word]
@@ -97,7 +98,7 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.resume and (arguments.out or arguments.seeds):
         raise ValueError("--out and --seeds are for new runs; with --resume the run stays where and as it is")
     if arguments.resume:
-        run = resume(Path(arguments.resume), assignments, arguments.device)
+        run = on_first(lambda: resume(Path(arguments.resume), assignments, arguments.device))
     else:
         base = folder(arguments.data) if arguments.data else recipe(names[0])
         chosen = override(base, assignments)
@@ -105,11 +106,12 @@ def train(arguments: argparse.Namespace) -> None:
             _train_seeds(arguments, chosen)
             return
         out = Path(arguments.out or f"runs/{chosen.name}-seed{chosen.seed}")
-        run = new_run(chosen, out, arguments.device)
-    if not run.finished:
+        run = on_first(lambda: begin(chosen, out, arguments.device))
+    if not on_first(lambda: run.finished):
         with _stops(f"`resnets train --resume {run.folder}`"):
             carry_out(run)
-    _print(arguments, *_trained(run.folder, arguments.results))
+    if rank() == 0:
+        _print(arguments, *_trained(run.folder, arguments.results))
 
 
 def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
@@ -135,7 +137,10 @@ def _train_seeds(arguments: argparse.Namespace, chosen: Any) -> None:
     from dataclasses import replace
 
     from resnets.classification.seeds import carry_out_together, runs_of
+    from resnets.ranks import ranks
 
+    if ranks() > 1:
+        raise ValueError(f"seeds is {arguments.seeds!r} with {ranks()} ranks; allowed is one of them")
     if any(word.startswith("seed=") for word in arguments.assignments):
         raise ValueError("seed and --seeds are given; allowed is one of them")
     seeds = _seeds(arguments.seeds)
@@ -235,6 +240,23 @@ def bench(arguments: argparse.Namespace) -> None:
     _print(arguments, record, bench_text(record))
 
 
+def plan(arguments: argparse.Namespace) -> None:
+    from resnets.classification.plan import measured, plan_text
+    from resnets.classification.plan import plan as plan_of
+    from resnets.classification.recipes import recipe
+    from resnets.training.recipe import override
+
+    chosen = override(recipe(arguments.recipe), arguments.assignments)
+    if (arguments.images_per_second is None) == (arguments.measured is None):
+        raise ValueError("one of --images-per-second N and --measured FILE is needed (`resnets plan --help`)")
+    if arguments.measured:
+        speed, source = measured(Path(arguments.measured), chosen.model)
+    else:
+        speed, source = arguments.images_per_second, "as given"
+    record = plan_of(chosen, speed, source, arguments.gpus, arguments.price, arguments.link)
+    _print(arguments, record, plan_text(record))
+
+
 def doctor(arguments: argparse.Namespace) -> None:
     from resnets.doctor import examine
 
@@ -257,5 +279,6 @@ VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
     "report": report,
     "reproduce": reproduce,
     "bench": bench,
+    "plan": plan,
     "doctor": doctor,
 }

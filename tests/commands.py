@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -45,6 +46,27 @@ def fork(log: Path, *words: str | Path) -> BaseProcess:
     process = _context.Process(target=_run, args=(log, [str(word) for word in words], dict(os.environ)))
     process.start()
     return process
+
+
+def forks(ranks: int, folder: Path, *words: str | Path, **environment: str) -> list[BaseProcess]:
+    """`resnets WORDS...` as so many processes of one group, begun; what they say goes to `folder/log-0` and so on."""
+    folder.mkdir(exist_ok=True)
+    port = str(free_port())
+    group = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
+    whole = {**os.environ, **group, **environment}
+    begun = []
+    for number in range(ranks):
+        own = {**whole, "RANK": str(number), "LOCAL_RANK": str(number)}
+        log = folder / f"log-{number}"
+        begun.append(_context.Process(target=_run, args=(log, [str(word) for word in words], own)))
+        begun[-1].start()
+    return begun
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def _run(log: Path, words: list[str], environment: dict[str, str]) -> None:

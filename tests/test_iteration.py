@@ -40,7 +40,7 @@ def iterations(captured: bool, dropout: float = 0.0) -> tuple[list[Tensor], nn.M
     iteration = Captured(eager, repeat) if captured else eager
     found = []
     for step, (rate, batch) in enumerate(zip(RATES, toy.batches(0), strict=False)):
-        found.append(iteration(step, Batch(*batch), rate))
+        found.append(iteration(step, [Batch(*batch)], rate))
     return [scalars["loss"].detach() for scalars in found], model, seen
 
 

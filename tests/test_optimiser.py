@@ -99,7 +99,9 @@ def test_what_took_no_part_decays_and_keeps_its_momentum() -> None:
     for takes_part in (False, True, False, False):
         loss = sum(layer.get_parameter("weight").sum() for layer in (layers if takes_part else layers[:1]))
         assert isinstance(loss, Tensor)
-        descend(optimizer, loss)
+        optimizer.zero_grad()
+        loss.backward()
+        descend(optimizer)
         v = 0.9 * v + float(takes_part) + 0.1 * w
         w -= 0.5 * v
         assert layers[1].get_parameter("weight").item() == pytest.approx(w, abs=1e-6)

@@ -5,6 +5,7 @@ How each command is treated is said in `HOW`; one that is not listed there fails
     run        as it stands, through `resnets.cli.main`, in a temporary folder
     shortened  the same with `SHORT` behind it: the digits for CIFAR-10, four iterations of sixteen images
     parsed     by the real parser only, because it asks the network or takes minutes
+    torchrun   by torchrun's parser and ours; tests/test_ranks.py starts it
     module     `python -m resnets.paper.documents ...` as it stands, in the checkout
     make       the target is there, with what it runs
     shell      sets up the shell; the folder it names is the one that the Makefile makes
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torch.distributed.run import parse_args as parse_torchrun
 
 from resnets.arguments import parse
 from resnets.cli import main
@@ -48,6 +50,8 @@ HOW = {
     "resnets doctor": "run",
     "python -m resnets.paper.documents": "module",
     "resnets bench": "parsed",
+    "resnets plan": "run",
+    "torchrun": "torchrun",
 }
 SHORT = "data=digits iterations=4 batch_size=16 log_every=2 evaluate_every=4 checkpoint_every=4 milestones="
 
@@ -94,6 +98,10 @@ def test_command(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch)
             assert main([*words[1:], *short]) == 0
         case "parsed":
             parse(words[1:])
+        case "torchrun":
+            given = parse_torchrun(words[1:])
+            assert (given.module, given.training_script) == (True, "resnets.cli")
+            parse(given.training_script_args)
         case "module":
             assert words[:3] == ["python", "-m", "resnets.paper.documents"]
             monkeypatch.chdir(ROOT)

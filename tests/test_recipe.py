@@ -84,6 +84,8 @@ def test_every_other_choice_is_a_departure_and_named() -> None:
     changes = {
         "iterations": 6_400,
         "batch_size": 64,
+        "accumulate": 2,
+        "sync_bn": True,
         "lr": 0.2,
         "schedule": "one-cycle",
         "milestones": (),

@@ -27,7 +27,7 @@ LAYERS = (
     {"cli", "arguments", "verbs", "doctor"},
 )
 """From left to right. A file imports from rooms to the left of its own, and from its own; but see `MEETS`."""
-BASE = ("version", "files", "runtime", "native", "preprocessing")
+BASE = ("version", "files", "runtime", "native", "preprocessing", "ranks", "group", "watch")
 MEETS = {("cli", "arguments"), ("cli", "verbs"), ("verbs", "doctor")}
 """Imports within one layer that are meant."""
 

@@ -76,7 +76,7 @@ class Training:
             task.network = network
         eager = Eager(sgd(task.model, recipe, fused=recipe.capture), 0, device, task.losses)
         iteration, batches = Captured(eager) if recipe.capture else eager, task.batches(0)
-        return lambda: iteration(0, next(batches), recipe.lr)
+        return lambda: iteration(0, [next(batches)], recipe.lr)
 
 
 def _endless(images: ImageSet, batch: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -18,9 +18,9 @@ from resnets.data.sources import open_whole
 from resnets.evaluation.cache import cached
 from resnets.evaluation.metrics import count, near_ties
 from resnets.evaluation.protocols import PROTOCOLS, Protocol, single_view
-from resnets.evaluation.ranks import rank
 from resnets.evaluation.scores import Execution, Scores, digests_of, photograph_scores
 from resnets.files import Log, say
+from resnets.ranks import rank
 from resnets.runtime import resolve_device, resolve_precision, set_precision
 
 

@@ -20,6 +20,7 @@ from resnets.evaluation.protocols import PROTOCOLS
 from resnets.evaluation.scores import Execution, photograph_scores
 from resnets.files import say
 from resnets.preprocessing import Preprocessing
+from resnets.ranks import on_first, rank, ranks
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class PhotographData:
     """Of the batches that are being trained on: one, or none before they have begun."""
 
     def batches(self, recipe: PhotographRecipe, step: int) -> Iterator[PhotographBatch]:
-        """The batch of iteration `step` and those after it, loaded ahead."""
-        sizes = partial(recipe.size_in, epoch_size=len(self.train))
-        stream = PhotographStream(len(self.train), recipe.batch_size, recipe.seed, recipe.augmentation, sizes)
+        """This rank's batches of iteration `step` and of those after it, loaded ahead."""
+        sizes, size = partial(recipe.size_in, epoch_size=len(self.train)), recipe.batch_size // recipe.accumulate
+        stream = PhotographStream(len(self.train), size, recipe.seed, recipe.augmentation, sizes, rank(), ranks())
         batches = PhotographBatches(self.train, stream, self.device)
         self._waits[:] = [batches.waits]
-        yield from batches.start(step)
+        yield from batches.start(step * recipe.accumulate)
 
     def inputs(self, recipe: PhotographRecipe, batch: PhotographBatch) -> tuple[Tensor, Tensor]:
         """The augmented images (batch, 3, size, size) and labels of a batch."""
@@ -107,7 +108,8 @@ def _statistics(recipe: PhotographRecipe, train: Photographs) -> tuple[Preproces
     """What is subtracted and divided, and along what colours move: of the training photographs."""
     say(f"{recipe.data}: means and colours of {recipe.statistics_images or len(train):,} training photographs")
     cache = data_home() / "statistics"
-    found = photograph_statistics(train, recipe.crop, recipe.test_side, recipe.statistics_images, cache=cache)
+    over = (recipe.crop, recipe.test_side, recipe.statistics_images)
+    found = on_first(lambda: photograph_statistics(train, *over, cache=cache))
     mean = found.mean_image if recipe.normalisation == "pixel_mean" else found.mean
     std = found.std if recipe.normalisation == "channel_mean_std" else [1.0] * 3
     preprocessing = Preprocessing(crop=recipe.crop, resize=recipe.test_side, mean=mean, std=std, classes=train.classes)

@@ -14,11 +14,13 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from resnets.classification.photograph_recipe import recipe_from
 from resnets.classification.recipe import ClassifierRecipe
@@ -26,10 +28,13 @@ from resnets.classification.recipes import departures
 from resnets.classification.task import Classification, Data, load_data
 from resnets.evaluation.metrics import Counts, count
 from resnets.files import alone, say, sweep, write_atomic
+from resnets.group import launched, restarted
 from resnets.models.weights import Weights, write_weights
+from resnets.ranks import on_first, ranks, together
 from resnets.runtime import environment, keep_memory, resolve_device, resolve_precision, set_precision
 from resnets.training.journal import last_row
 from resnets.training.loop import Outcome, train
+from resnets.training.parallel import check
 from resnets.training.recipe import override
 
 RECIPE, RECORD, EVALUATION, WEIGHTS = "recipe.json", "run.json", "evaluation.json", "model.safetensors"
@@ -84,6 +89,16 @@ def new_run(recipe: ClassifierRecipe, folder: Path, device: str = "auto") -> Run
     return Run(folder, recipe, record)
 
 
+def begin(recipe: ClassificationRecipe, folder: Path, device: str = "auto") -> Run:
+    """`new_run`; after torchrun has started its processes anew, the run that they had begun, to go on with."""
+    if restarted() and (folder / RECIPE).exists():
+        run = open_run(folder)
+        sessions = run.record["sessions"]
+        if run.recipe == recipe and sessions and sessions[-1].get("launch") == launched():
+            return run
+    return new_run(recipe, folder, device)
+
+
 def open_run(folder: Path) -> Run:
     """The run in `folder`; ValueError where there is none or its records are damaged."""
     path = folder / RECIPE
@@ -110,24 +125,22 @@ def resume(folder: Path, assignments: list[str], device: str = "auto") -> Run:
 def carry_out(run: Run, label: str = "") -> Outcome:
     """Trains to the end and leaves weights and evaluation in the folder; goes on from the last checkpoint.
 
+    All ranks call it, and the first alone writes. A run may go on with another number of them.
     `label` stands before every line of progress.
 
     Raises what `training.loop.train` raises, and ValueError where the data are not those the run began with or
     another process is carrying it out.
     """
+    check(run.recipe)
     device = torch.device(run.record["device"])
     precision = resolve_precision(run.record["precision"], device)
     set_precision(precision)
     if device.type == "cpu":
         keep_memory()
-    data = load_data(run.recipe, device)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    with alone(run.folder):
-        sweep(run.folder)
-        _note_session(run, data, device)
-        say(f"{run.folder}: {run.recipe.name}, seed {run.recipe.seed}, on {device.type} in {precision}")
-        for departure in run.record["departures"]:
-            say(f"  departs from the paper: {departure}")
+    data = together(lambda: load_data(run.recipe, device))
+    with ExitStack() as stack:
+        on_first(lambda: _take(run, data, device, stack))
+        _announce(run, device, precision)
         task = Classification(run.recipe, data, device, precision)
         outcome = train(
             task.model,
@@ -137,14 +150,33 @@ def carry_out(run: Run, label: str = "") -> Outcome:
             losses=task.losses,
             evaluate=task.evaluate,
             epoch_size=len(data.train),
+            hold=task.hold,
             label=label,
             companion=task.average,
             measures=task.measures,
         )
         if task.settle():
             outcome = replace(outcome, errors=task.evaluate())
-        _leave(run, task, outcome)
+        scores = task.scores(data.test)
+        on_first(lambda: _leave(run, task, outcome, scores))
     return outcome
+
+
+def _take(run: Run, data: Data, device: torch.device, stack: ExitStack) -> None:
+    """Takes the folder, until `stack` is closed."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    stack.enter_context(alone(run.folder))
+    sweep(run.folder)
+    _note_session(run, data, device)
+
+
+def _announce(run: Run, device: torch.device, precision: str) -> None:
+    recipe = run.recipe
+    share = recipe.batch_size // (recipe.accumulate * ranks())
+    shared = f", {ranks()} ranks with {share} images a pass each" if ranks() > 1 else ""
+    say(f"{run.folder}: {recipe.name}, seed {recipe.seed}, on {device.type} in {precision}{shared}")
+    for departure in run.record["departures"]:
+        say(f"  departs from the paper: {departure}")
 
 
 def _note_session(run: Run, data: Data, device: torch.device) -> None:
@@ -157,16 +189,16 @@ def _note_session(run: Run, data: Data, device: torch.device) -> None:
         names = [name for name in data.record if data.record[name] != before.get(name)]
         raise ValueError(f"{run.folder}: the data have changed since the run began ({', '.join(names)})")
     run.record["data"] = data.record
-    run.record["sessions"].append(environment(device))
+    launch = {"launch": launched()} if launched() else {}
+    run.record["sessions"].append({**environment(device), **launch})
     write_json(run.folder / RECORD, run.record)
     if not (run.folder / RECIPE).exists():
         write_json(run.folder / RECIPE, run.recipe.to_dict())
 
 
-def _leave(run: Run, task: Classification, outcome: Outcome) -> None:
+def _leave(run: Run, task: Classification, outcome: Outcome, scores: Tensor) -> None:
     """The final evaluation and, last of all, the weights: where they are, the run is finished."""
     test = task.data.test
-    scores = task.scores(test)
     counts = count(scores, test.labels)
     evaluation = counts.to_dict(test.classes)
     evaluation |= {

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from resnets.data.statistics import statistics
 from resnets.evaluation.protocols import single_view
 from resnets.models.catalog import row
 from resnets.preprocessing import Preprocessing
+from resnets.ranks import on_first, part
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,11 @@ class SmallData:
     """Names, counts and hashes, as the run's record keeps them."""
 
     def batches(self, recipe: ClassificationRecipe, step: int) -> Iterator[BatchDraws]:
-        """Which images make the batch of iteration `step` and of those after it, and how each is cut."""
-        stream = Stream(len(self.train), recipe.batch_size, recipe.seed, recipe.padding, recipe.flip)
-        while True:
-            yield stream.batch(step).to(self.train.images.device)
-            step += 1
+        """Which images make this rank's batches of iteration `step` and of those after it, and how each is cut."""
+        size = recipe.batch_size // recipe.accumulate
+        stream = Stream(len(self.train), size, recipe.seed, recipe.padding, recipe.flip)
+        for number in count(step * recipe.accumulate):
+            yield BatchDraws(*map(part, stream.batch(number))).to(self.train.images.device)
 
     def inputs(self, recipe: ClassificationRecipe, batch: BatchDraws) -> tuple[Tensor, Tensor]:
         """The augmented images (batch, 3, H, W) and labels of a batch."""
@@ -72,7 +74,7 @@ def load_small(recipe: ClassificationRecipe, device: torch.device) -> SmallData:
         "test_images": len(test),
         "validation_images": recipe.validation_images,
     }
-    mean, std = statistics(train, recipe.normalisation, data_home() / "statistics")
+    mean, std = on_first(lambda: statistics(train, recipe.normalisation, data_home() / "statistics"))
     preprocessing = Preprocessing(crop=size, resize=size, mean=mean, std=std, classes=train.classes)
     on = device
     return SmallData(train.to(on), test.to(on), validation and validation.to(on), preprocessing, record)

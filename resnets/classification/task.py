@@ -4,6 +4,7 @@ What its images are, and what is done to them, its data know: `small_data`, `pho
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import islice
 from typing import Any, Protocol, runtime_checkable
@@ -21,6 +22,7 @@ from resnets.data.mixup import Mixed, mixup
 from resnets.data.photographs import Photographs
 from resnets.evaluation.metrics import count
 from resnets.files import say
+from resnets.models.catalog import arguments
 from resnets.models.factory import create_model
 from resnets.models.fused_norm import fused
 from resnets.native import Unavailable
@@ -29,6 +31,7 @@ from resnets.runtime import autocast
 from resnets.training.average import ALONE, Alone, Average
 from resnets.training.batch_statistics import estimate_anew
 from resnets.training.draws import GENERATOR
+from resnets.training.parallel import average_statistics, held, parallel, synchronised
 
 
 @runtime_checkable
@@ -81,12 +84,13 @@ class Classification:
         with GENERATOR:
             torch.manual_seed(recipe.seed)
             model = create_model(recipe.model, len(data.train.classes), **recipe.changes).to(device)
-        self.model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
+        model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
+        self.model = synchronised(model) if recipe.sync_bn else model
         self.average: Alone | Average = Average(self.model, recipe.ema) if recipe.ema else ALONE
         """What goes along with the network, is tested in its place, and takes it in the end."""
 
     def batches(self, step: int) -> Iterator[Any]:
-        """What makes the batch of iteration `step` and those after it."""
+        """What makes this rank's batches of iteration `step` and of those after it, `accumulate` of them in each."""
         return self.data.batches(self.recipe, step)
 
     def inputs(self, batch: Any) -> tuple[Tensor, Tensor]:
@@ -145,16 +149,28 @@ class Classification:
         self.average.settle()
         self.average = ALONE
         if self.recipe.bn_batches:
-            batches = islice(self.batches(self.recipe.iterations), self.recipe.bn_batches)
+            wanted = self.recipe.bn_batches * self.recipe.accumulate
+            batches = islice(self.batches(self.recipe.iterations), wanted)
             estimate_anew(self.model, (self.inputs(batch)[0] for batch in batches))
+            average_statistics(self.model)
         return self.recipe.bn_batches > 0
+
+    @cached_property
+    def shared(self) -> nn.Module:
+        """The model, its gradients averaged over ranks."""
+        recipe = self.recipe
+        return parallel(self.model, leaves_out=bool(arguments(recipe.model, **recipe.changes).get("drop_path")))
 
     @cached_property
     def network(self) -> Callable[[Tensor], Tensor]:
         """The model as training calls it: on the fast path that the recipe asks for, where this machine has it."""
         if self.recipe.fused:
-            return _fused(self.model, self.device.type)
-        return _compiled(self.model) if self.recipe.compile else self.model
+            return _fused(self.shared, self.device.type)
+        return _compiled(self.shared) if self.recipe.compile else self.shared
+
+    def hold(self) -> AbstractContextManager[Any]:
+        """Within it gradients are added up on this rank and not yet averaged."""
+        return held(self.shared)
 
 
 def _error(logits: Tensor, labels: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from resnets.evaluation.ranks import from_first, rank, total
 from resnets.evaluation.scores import Execution, Scores
 from resnets.files import Log, write_atomic
+from resnets.ranks import from_first, rank, total
 from resnets.version import __version__
 
 FORMAT = "resnets scores 1"

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from resnets.data.pictures import centre_crop
 from resnets.preprocessing import Preprocessing
+from resnets.ranks import each
 from resnets.runtime import autocast
 
 PAPER_SCALES, PAPER_CROP = (224, 256, 384, 480, 640), 224
@@ -142,7 +143,9 @@ def single_view(
 ) -> Float[Tensor, "N C"]:
     """Softmax probabilities, float32 on the CPU, of `images` (uint8, already cropped), in inference mode.
 
-    `batch_size` is a matter of memory only.
+    `batch_size` is a matter of memory only. Ranks share the batches, and each has the scores of all.
     """
     with inference(model):
-        return torch.cat([probabilities(model, batch, normalise, precision) for batch in images.split(batch_size)])
+        return torch.cat(
+            each(images.split(batch_size), lambda batch: probabilities(model, batch, normalise, precision))
+        )

@@ -24,9 +24,9 @@ from resnets.data.photographs import Photographs
 from resnets.data.pictures import read_scaled
 from resnets.evaluation.dense import fully_convolutional
 from resnets.evaluation.protocols import Protocol, inference, probabilities
-from resnets.evaluation.ranks import share, together, total
 from resnets.files import Log, say
 from resnets.preprocessing import Preprocessing
+from resnets.ranks import share, together, total
 from resnets.runtime import cores
 
 T = TypeVar("T")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from resnets.files import say, write_atomic
+from resnets.ranks import on_first
 from resnets.training.average import ALONE, Companion
 from resnets.training.recipe import Recipe
 from resnets.training.schedule import Event
@@ -53,7 +54,11 @@ class State:
 
 
 def save(folder: Path, state: State) -> Path:
-    """Writes the checkpoint atomically, then removes all but the newest `KEPT`."""
+    """Writes the checkpoint atomically, then removes all but the newest `KEPT`; of several ranks the first does it."""
+    return on_first(lambda: _write(folder, state))
+
+
+def _write(folder: Path, state: State) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     values = {**vars(state), "events": [asdict(event) for event in state.events]}
@@ -74,7 +79,12 @@ def newest(folder: Path) -> State | None:
     """The newest checkpoint that can be read, None where there is none.
 
     One that is damaged is named on standard error and the one before it taken; ValueError where all are damaged.
+    Of several ranks the first reads, for all.
     """
+    return on_first(lambda: _newest(folder))
+
+
+def _newest(folder: Path) -> State | None:
     found = checkpoints(folder)
     for path in reversed(found):
         try:

@@ -5,7 +5,8 @@ step (augmentation, forward, backward, update) is launched at once. What changes
 learning rate, is copied into tensors whose place the graph knows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -18,28 +19,48 @@ Losses = Callable[[Any], dict[str, Tensor]]
 
 
 class Iteration(Protocol):
-    """(step, batch, learning rate) -> the losses by name, scalars on the device."""
+    """(step, batches, learning rate) -> the losses by name, scalars on the device; means, where there are several."""
 
-    def __call__(self, step: int, batch: Any, rate: float) -> dict[str, Tensor]: ...
+    def __call__(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]: ...
 
 
 class Eager:
-    """The iteration as it is written: draw, compute the losses, go down the gradient."""
+    """The iteration as it is written: draw, compute the losses, go down the gradient.
 
-    def __init__(self, optimizer: torch.optim.Optimizer, seed: int, device: torch.device, losses: Losses) -> None:
-        self.optimizer, self.seed, self.device, self.losses = optimizer, seed, device, losses
+    Of several batches the gradients are added up, all but the last within `hold()`: there ranks need not exchange them.
+    """
 
-    def __call__(self, step: int, batch: Any, rate: float) -> dict[str, Tensor]:
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        seed: int,
+        device: torch.device,
+        losses: Losses,
+        hold: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
+        self.optimizer, self.seed, self.device, self.losses, self.hold = optimizer, seed, device, losses, hold
+
+    def __call__(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         seed_draws(self.seed, step, self.device)
-        return self.descend(batch)
+        return self.descend(batches)
 
-    def descend(self, batch: Any) -> dict[str, Tensor]:
+    def descend(self, batches: Sequence[Any]) -> dict[str, Tensor]:
         """The part that is the same in every step."""
-        scalars = self.losses(batch)
-        descend(self.optimizer, scalars["loss"])
-        return scalars
+        self.optimizer.zero_grad(set_to_none=True)
+        *earlier, last = batches
+        with self.hold():
+            found = [self._backward(batch, len(batches)) for batch in earlier]
+        found.append(self._backward(last, len(batches)))
+        descend(self.optimizer)
+        return {name: sum(scalars[name] for scalars in found) for name in found[0]}  # type: ignore[misc] - no int
+
+    def _backward(self, batch: Any, batches: int) -> dict[str, Tensor]:
+        """The gradient of this batch's part of the mean loss; its part of each loss."""
+        parts = {name: value / batches for name, value in self.losses(batch).items()}
+        parts["loss"].backward()
+        return {name: part.detach() for name, part in parts.items()}
 
 
 Recorder = Callable[[Callable[[], None]], Callable[[], None]]
@@ -55,7 +76,7 @@ def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
 
 
 class Captured:
-    """The same iteration, recorded after some that are done as written; the batch is a named tuple of tensors."""
+    """The same iteration, recorded after some that are done as written; of one batch, a named tuple of tensors."""
 
     WARM_UP = 3
     """Iterations before the recording: libraries choose their kernels, gradients and momentum get their places."""
@@ -68,10 +89,11 @@ class Captured:
         self.rate = torch.zeros((), device=eager.device)
         self.scalars: dict[str, Tensor] = {}
 
-    def __call__(self, step: int, batch: Any, rate: float) -> dict[str, Tensor]:
+    def __call__(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]:
         if self.done < self.WARM_UP:
             self.done += 1
-            return self._aside(step, batch, rate)
+            return self._aside(step, batches, rate)
+        (batch,) = batches
         if self.replay is None:
             self.replay = self._record(batch)
         for place, tensor in zip(self.batch, batch, strict=True):
@@ -81,14 +103,14 @@ class Captured:
         self.replay()
         return {name: value.detach().clone() for name, value in self.scalars.items()}
 
-    def _aside(self, step: int, batch: Any, rate: float) -> dict[str, Tensor]:
+    def _aside(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]:
         """On a stream of its own, as PyTorch wants it before a recording."""
         if self.eager.device.type != "cuda":
-            return self.eager(step, batch, rate)
+            return self.eager(step, batches, rate)
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            scalars = self.eager(step, batch, rate)
+            scalars = self.eager(step, batches, rate)
         torch.cuda.current_stream().wait_stream(stream)
         return scalars
 
@@ -99,4 +121,4 @@ class Captured:
         return self.recorder(self._work)
 
     def _work(self) -> None:
-        self.scalars = self.eager.descend(self.batch)
+        self.scalars = self.eager.descend([self.batch])

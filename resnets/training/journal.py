@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from resnets.files import naming, write_atomic
+from resnets.ranks import on_first
 
 FILE = "metrics.jsonl"
 
@@ -49,15 +50,24 @@ def _parse(line: str) -> dict[str, Any] | None:
 
 
 class Journal:
-    """Appends rows; opened at a step, it first drops what a stopped run wrote after that step."""
+    """Appends rows; opened at a step, it first drops what a stopped run wrote after that step.
+
+    Of several ranks the first writes, while the others wait.
+    """
 
     def __init__(self, folder: Path, step: int) -> None:
         self.path = folder / FILE
+        on_first(lambda: self._drop_after(folder, step))
+
+    def _drop_after(self, folder: Path, step: int) -> None:
         rows = [row for row in read_journal(folder) if row["step"] <= step]
         write_atomic(self.path, "".join(f"{json.dumps(row)}\n" for row in rows))
 
     def write(self, row: dict[str, Any]) -> None:
         """Appends one row; it is on the disk when this returns."""
+        on_first(lambda: self._append(row))
+
+    def _append(self, row: dict[str, Any]) -> None:
         with naming(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
             file.flush()

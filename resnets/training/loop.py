@@ -5,23 +5,26 @@ every so many turns: a line in the journal, an evaluation, a checkpoint. The hos
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from resnets.ranks import Agreed
 from resnets.training.average import ALONE, Companion
 from resnets.training.checkpoint import State, newest, save
 from resnets.training.interruption import Stopped, interruption
 from resnets.training.iteration import Captured, Eager, Iteration
 from resnets.training.journal import Journal
 from resnets.training.optimiser import sgd
+from resnets.training.parallel import average_statistics, check
 from resnets.training.progress import Progress
 from resnets.training.recipe import Recipe, changed_fields, completed
 from resnets.training.schedule import Event, learning_rate, new_events
 from resnets.training.window import Clock, Diverged, Window
+from resnets.watch import marked
 
 
 @dataclass(frozen=True)
@@ -42,28 +45,32 @@ def train(
     losses: Callable[[Any], dict[str, Tensor]],
     evaluate: Callable[[], dict[str, float]],
     epoch_size: int,
+    hold: Callable[[], AbstractContextManager[Any]] = nullcontext,
     label: str = "",
     companion: Companion = ALONE,
     measures: Callable[[], dict[str, float]] = dict,
 ) -> Outcome:
     """Trains `model` to the end of `recipe`, going on from the newest checkpoint in `folder` if there is one.
 
-    `batches(step)` yields the batches of iteration `step` and of those after it. `losses(batch)` returns scalars by
+    `batches(step)` yields the batches of iteration `step` and of those after it, `recipe.accumulate` for each, and of
+    each batch this rank's part. `losses(batch)` returns scalars by
     name: "loss" is descended; each is averaged over the iterations between two log lines and written to the journal.
     What is drawn there from torch's generators follows from the seed and the step.
     `evaluate()` returns errors by name, in percent. `epoch_size` is the number of images in an epoch.
+    `hold()`: within it gradients are added up on this rank and not yet averaged among ranks.
     `label` stands before every line of progress, where several runs share the screen.
     `companion` is told of every iteration, and has its part in the checkpoints: a moving average of the weights.
     `measures()` returns what else a row of the journal holds, for the iterations since the last one.
 
     Raises `Diverged` where loss or weights are not finite, `Stopped` after a signal (state saved), ValueError where
-    the checkpoint belongs to another recipe.
+    the checkpoint belongs to another recipe or the ranks cannot share out the batch.
     """
+    check(recipe)
     device = next(model.parameters()).device
     if recipe.capture and device.type != "cuda":
         raise ValueError(f"capture is True, allowed on CUDA only: this is {device.type}")
     optimizer = sgd(model, recipe, fused=recipe.capture)
-    eager = Eager(optimizer, recipe.seed, device, losses)
+    eager = Eager(optimizer, recipe.seed, device, losses, hold)
     iteration: Iteration = Captured(eager) if recipe.capture else eager
     state = newest(folder / "checkpoints")
     if state is None:  # saved at once, so that a folder that cannot be written is known before any work is done
@@ -78,11 +85,15 @@ def train(
     clock = Clock(state.seconds, start)
     journal, progress = Journal(folder, start), Progress(recipe.iterations, start, label)
     errors = evaluate() if start == recipe.iterations else {}
+    passes = zip(*[batches(start)] * recipe.accumulate, strict=True)
 
+    agreed = Agreed()
     with interruption() as stop, progress, _noted(journal):
-        for step, batch in zip(range(start, recipe.iterations), batches(start), strict=False):
+        for step, its in zip(range(start, recipe.iterations), marked(passes), strict=False):
             rate = learning_rate(recipe, step, events)
-            window.add(iteration(step, batch, rate))
+            window.add(iteration(step, its, rate))
+            average_statistics(model)
+            signum = agreed(stop.signum)
 
             done = step + 1
             companion.after(done)
@@ -110,7 +121,7 @@ def train(
                     journal.write({"step": done, "event": event.text})
                     progress.note(f"iteration {done}: {event.text}")
                 clock.mark(done)  # evaluating and logging are not counted in images_per_second
-            if last or stop.signum or done % recipe.checkpoint_every == 0:
+            if last or signum or done % recipe.checkpoint_every == 0:
                 window.refuse_nonfinite(done, model)
                 state = State(
                     done,
@@ -123,8 +134,8 @@ def train(
                     companion.state(),
                 )
                 save(folder / "checkpoints", state)
-            if stop.signum and not last:
-                raise Stopped(stop.signum, done)
+            if signum and not last:
+                raise Stopped(signum, done)
     return Outcome(clock.seconds(), errors, events)
 
 

@@ -1,7 +1,7 @@
 """Stochastic gradient descent as the recipe asks for it."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from resnets.training.recipe import Recipe
 
@@ -29,14 +29,12 @@ def sgd(model: nn.Module, recipe: Recipe, fused: bool = False) -> torch.optim.SG
     )
 
 
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step down the gradient of `loss`.
+def descend(optimizer: torch.optim.Optimizer) -> None:
+    """One step down the gradient that the parameters have.
 
-    What took no part in it, a unit that stochastic depth left out, has a gradient of zero, not none: it decays and goes
-    on with its momentum, as in the formula.
+    What took no part in the loss, a unit that stochastic depth left out, has a gradient of zero, not none: it decays
+    and goes on with its momentum, as in the formula.
     """
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             if parameter.grad is None and parameter.requires_grad:

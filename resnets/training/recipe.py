@@ -23,6 +23,11 @@ class Recipe:
     """Decides initialisation, order, augmentation, and what a network draws in training."""
     iterations: int
     batch_size: int
+    """Images an iteration, on all ranks together."""
+    accumulate: int = 1
+    """In so many passes an iteration sees its batch; BN normalises over the images of one pass."""
+    sync_bn: bool = False
+    """BN normalises over the images of all ranks; otherwise each rank over its own."""
 
     lr: float
     """The learning rate, at its highest."""
@@ -81,7 +86,8 @@ class Recipe:
 
     def problems(self) -> list[str]:
         """What is wrong with the values, one phrase a field: what was given, what is allowed."""
-        counts = ("iterations", "batch_size", "plateau_patience", "log_every", "evaluate_every", "checkpoint_every")
+        counts = ("iterations", "batch_size", "accumulate", "plateau_patience")
+        counts += ("log_every", "evaluate_every", "checkpoint_every")
         found = [f"{f} is {getattr(self, f)}, allowed is 1 or more" for f in counts if getattr(self, f) < 1]
         not_negative = ("lr", "lr_factor", "plateau_improvement", "warmup_lr", "weight_decay")
         values = {f: getattr(self, f) for f in not_negative}
@@ -109,6 +115,14 @@ class Recipe:
             found.append("nesterov is True, allowed only with a momentum above 0")
         if self.compile and self.fused:
             found.append("fused is True, allowed without compile only, which fuses in its own way")
+        if self.accumulate > 1 and self.batch_size % self.accumulate:
+            found.append(
+                f"accumulate is {self.accumulate}, allowed are numbers that divide batch_size {self.batch_size}"
+            )
+        if self.accumulate > 1 and self.capture:
+            found.append("capture is True, allowed with accumulate 1 only")
+        if self.sync_bn and self.fused:
+            found.append("fused is True, allowed without sync_bn only: the kernel knows the images of one rank")
         if list(self.milestones) != sorted({m for m in self.milestones if m > 0}):
             found.append(f"milestones is {self.milestones}, allowed are rising iterations from 1")
         return found

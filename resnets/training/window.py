@@ -6,6 +6,7 @@ import time
 import torch
 from torch import Tensor, nn
 
+from resnets.ranks import mean
 from resnets.training.recipe import Recipe
 
 
@@ -18,7 +19,10 @@ class Diverged(Exception):
 
 
 class Window:
-    """Sums of the losses since the last log line, on the device: adding to them does not wait for it."""
+    """Sums of the losses since the last log line, on the device: adding to them does not wait for it.
+
+    Each rank adds up its own; whenever they are looked at, they become their mean over ranks.
+    """
 
     def __init__(self, sums: dict[str, Tensor], start: int, recipe: Recipe) -> None:
         self.sums = sums
@@ -35,6 +39,7 @@ class Window:
 
     def close(self, done: int) -> dict[str, float]:
         """The means since the last log line; a new window begins. Raises `Diverged` unless all are finite."""
+        self.sums = mean(self.sums)
         means = {name: float(total) / (done - self.since) for name, total in self.sums.items()}
         self._refuse(self.since, done, [name for name, mean in means.items() if not math.isfinite(mean)])
         self.sums, self.since = {}, done
@@ -42,6 +47,7 @@ class Window:
 
     def refuse_nonfinite(self, done: int, model: nn.Module) -> None:
         """Raises `Diverged` unless all sums and all weights are finite: nothing else may become a checkpoint."""
+        self.sums = mean(self.sums)
         self._refuse(self.since, done, [n for n, total in self.sums.items() if not math.isfinite(float(total))])
         self._refuse(self.sound, done, [n for n, t in model.state_dict().items() if not bool(torch.isfinite(t).all())])
         self.sound = done

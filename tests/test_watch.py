@@ -1,0 +1,80 @@
+"""The watch over other ranks: who is missing, and who only waits for whom. The others' beats are written by hand."""
+
+import time
+
+import pytest
+from torch.distributed import HashStore  # type: ignore[attr-defined]
+
+from resnets import watch as watching
+from resnets.watch import BEATS, Watch, marked
+
+EVERY = 0.01
+
+
+def heard(beats: dict[int, list[str]], turn: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What rank 0, at `turn`, finds missing as it hears `beats`: of each rank what it says, one beat after another."""
+    monkeypatch.setattr(watching, "_here", watching._Place(turn))
+    store, said = HashStore(), []
+    for number in beats:
+        store.set(f"who/{number}", f"process {100 + number} on node")
+    watch = Watch(store, 0, len(beats) + 1, EVERY * BEATS, said.append)
+    for words in zip(*beats.values(), strict=True):
+        for number, word in zip(beats, words, strict=True):
+            store.set(f"beat/{number}", word)
+        watch._listen()
+        if text := watch._missing():
+            said.append(text)
+    return said
+
+
+def alive(turn: int, beats: int = BEATS + 1) -> list[str]:
+    return [f"{turn} {beat}" for beat in range(beats)]
+
+
+def test_a_rank_whose_count_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    (text,) = heard({1: alive(6), 2: ["6 1"] * (BEATS + 1)}, 6, monkeypatch)
+    assert text == "rank 2 (process 102 on node) did not answer for 0.2 s"
+
+
+def test_a_rank_that_is_alive_and_holds_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    (text,) = heard({1: alive(5), 2: alive(6)}, 6, monkeypatch)
+    assert text.startswith("rank 1 (process 101 on node) did not go on for 0.2 s, waiting for its batch, while others")
+    (text,) = heard({1: alive(4), 2: alive(6)}, 4, monkeypatch)  # so do we, and others say that
+    assert text.startswith("rank 1 (process 101 on node) did not go on for 0.2 s, while others")
+
+
+def test_nobody_is_missing_who_works_as_long_as_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long evaluation; ranks that have left; the first iteration, which may differ among ranks."""
+    assert heard({1: alive(6), 2: alive(6)}, 6, monkeypatch) == []
+    assert heard({1: ["6 1", *["left"] * BEATS], 2: alive(6)}, 6, monkeypatch) == []
+    assert heard({1: alive(2), 2: alive(3)}, 4, monkeypatch)[0].startswith("rank 2 ")
+    assert heard({1: alive(2), 2: alive(2)}, 4, monkeypatch) == []
+    assert heard({1: alive(6), 2: ["2 1"] * (BEATS + 1)}, 2, monkeypatch) == []
+
+
+def test_a_watch_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the process once, after the limit; one that goes on is not missed."""
+    store, said = HashStore(), []
+    for number in (1, 2):
+        store.set(f"who/{number}", f"process {number} on node")
+        store.set(f"beat/{number}", "4 0")
+    watch = Watch(store, 0, 3, 0.4, said.append)
+    began = time.monotonic()
+    watch.thread.start()
+    beat = 0
+    while watch.thread.is_alive() and time.monotonic() - began < 30:
+        beat += 1
+        store.set("beat/1", f"4 {beat}")
+        time.sleep(0.005)
+    assert said == ["rank 2 (process 2 on node) did not answer for 0.4 s"]
+    assert time.monotonic() - began >= 0.4
+    watch.leave(well=True)
+    assert store.get("beat/0") == b"left"
+
+
+def test_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Odd while a batch is waited for, even while it is worked on."""
+    place = watching._Place()
+    monkeypatch.setattr(watching, "_here", place)
+    asked = (place.turn for _ in range(3))
+    assert [(turn, place.turn) for turn in marked(asked)] == [(1, 2), (3, 4), (5, 6)]
