@@ -200,16 +200,42 @@ def compare(arguments: argparse.Namespace) -> None:
 
 
 def reproduce(arguments: argparse.Namespace) -> None:
-    from resnets.classification.record import append_result
-    from resnets.paper.degradation import reproduce as degradation
+    _brought_back(arguments, train=True)
 
+
+def plan(arguments: argparse.Namespace) -> None:
+    _brought_back(arguments, train=False)
+
+
+def _brought_back(arguments: argparse.Namespace, train: bool) -> None:
+    """A table or figure of the papers: what is missing is run, or, for a plan, counted up."""
+    from resnets.classification.record import append_result
+    from resnets.paper.reproduce import Asked, reproduce
+
+    def path(name: str) -> Path | None:
+        value = getattr(arguments, name, None)
+        return value and Path(value)
+
+    asked = Asked(
+        what=arguments.what,
+        seeds=list(_seeds(arguments.seeds)) if arguments.seeds else None,
+        scale=arguments.scale,
+        only=arguments.only.split(",") if arguments.only else None,
+        out=path("out"),
+        results=path("results"),
+        device=arguments.device,
+        train=train,
+        jobs=path("jobs"),
+    )
     with _stops("the same command"):
-        record, text = degradation(Path(arguments.out), _seeds(arguments.seeds), arguments.device)
-    if arguments.results:
-        append_result(Path(arguments.results), record)
-    _print(arguments, record, text)
-    if arguments.check and not record["degradation"]:
-        raise Exit(1, "the verdict asked for with --check is not that of the paper")
+        answer = reproduce(asked)
+    if asked.results and train and asked.what == "degradation":
+        append_result(asked.results, answer.record)
+    _print(arguments, answer.record, answer.text)
+    if answer.diverged:
+        raise Exit(1, f"diverged: {', '.join(answer.diverged)}")
+    if train and arguments.check and answer.failures:
+        raise Exit(1, f"--check: {'; '.join(answer.failures)}")
 
 
 def bench(arguments: argparse.Namespace) -> None:
@@ -246,6 +272,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
     "compare": compare,
     "report": report,
     "reproduce": reproduce,
+    "plan": plan,
     "bench": bench,
     "doctor": doctor,
 }

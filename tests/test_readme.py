@@ -38,6 +38,8 @@ HOW = {
     "resnets train --resume": "run",
     "resnets train --list": "run",
     "resnets reproduce": "parsed",
+    "resnets reproduce list": "run",
+    "resnets plan": "parsed",
     "resnets evaluate": "run",
     "resnets predict": "run",
     "resnets compare": "run",
