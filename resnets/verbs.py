@@ -200,42 +200,28 @@ def compare(arguments: argparse.Namespace) -> None:
 
 
 def reproduce(arguments: argparse.Namespace) -> None:
-    _brought_back(arguments, train=True)
+    from resnets.paper.commands import brought_back
 
-
-def plan(arguments: argparse.Namespace) -> None:
-    _brought_back(arguments, train=False)
-
-
-def _brought_back(arguments: argparse.Namespace, train: bool) -> None:
-    """A table or figure of the papers: what is missing is run, or, for a plan, counted up."""
-    from resnets.classification.record import append_result
-    from resnets.paper.reproduce import Asked, reproduce
-
-    def path(name: str) -> Path | None:
-        value = getattr(arguments, name, None)
-        return value and Path(value)
-
-    asked = Asked(
-        what=arguments.what,
-        seeds=list(_seeds(arguments.seeds)) if arguments.seeds else None,
-        scale=arguments.scale,
-        only=arguments.only.split(",") if arguments.only else None,
-        out=path("out"),
-        results=path("results"),
-        device=arguments.device,
-        train=train,
-        jobs=path("jobs"),
-    )
     with _stops("the same command"):
-        answer = reproduce(asked)
-    if asked.results and train and asked.what == "degradation":
-        append_result(asked.results, answer.record)
+        answer = brought_back(arguments, _seeds(arguments.seeds) if arguments.seeds else None, train=True)
     _print(arguments, answer.record, answer.text)
     if answer.diverged:
         raise Exit(1, f"diverged: {', '.join(answer.diverged)}")
-    if train and arguments.check and answer.failures:
+    if arguments.check and answer.failures:
         raise Exit(1, f"--check: {'; '.join(answer.failures)}")
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    from resnets.paper.commands import brought_back
+
+    answer = brought_back(arguments, _seeds(arguments.seeds) if arguments.seeds else None, train=False)
+    _print(arguments, answer.record, answer.text)
+
+
+def study(arguments: argparse.Namespace) -> None:
+    from resnets.paper.commands import studied
+
+    _print(arguments, *studied(arguments))
 
 
 def bench(arguments: argparse.Namespace) -> None:
@@ -273,6 +259,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
     "report": report,
     "reproduce": reproduce,
     "plan": plan,
+    "study": study,
     "bench": bench,
     "doctor": doctor,
 }
