@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from resnets.cli import main
@@ -283,14 +284,19 @@ def test_refusals(words: list[str], says: str, capsys: pytest.CaptureFixture[str
     assert says in line
 
 
+def _drawn(axes: Axes) -> list[list[float]]:
+    """The values of each line; those of the legend have none."""
+    values = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
+    return [one.tolist() for one in values if one.size]
+
+
 def test_the_figures_hold_the_data() -> None:
-    figure = figures.responses({"a": [3.0, 1.0, 2.0], "b": [0.5, 0.4, 0.3]})
-    above, below = figure.axes
-    assert [line.get_ydata().tolist() for line in above.lines if len(np.atleast_1d(line.get_ydata()))] == [
-        [3, 1, 2], [0.5, 0.4, 0.3],
-    ]  # fmt: skip
-    assert below.lines[0].get_ydata().tolist() == [3, 2, 1]
+    above, below = figures.responses({"a": [3.0, 1.0, 2.0], "b": [0.5, 0.4, 0.3]}).axes
+    assert _drawn(above) == [[3, 1, 2], [0.5, 0.4, 0.3]]
+    assert _drawn(below) == [[3, 2, 1], [0.5, 0.4, 0.3]]
     figure = figures.lesions({"net": (8.0, {"layer1.0": 12.0, "layer1.1": 9.0})})
-    assert figure.axes[0].lines[0].get_ydata().tolist() == [12, 9]
+    assert _drawn(figure.axes[0]) == [[12, 9], [8, 8]]
     figure = figures.gradients({"net": ([1.0, 0.1], [0.2, 0.3])})
-    assert [axes.lines[0].get_ydata().tolist() for axes in figure.axes] == [[1, 0.1], [0.2, 0.3]]
+    assert [_drawn(axes) for axes in figure.axes] == [[[1, 0.1]], [[0.2, 0.3]]]
+    figure = figures.growth([0, 10], [1.0, 0.5], {"layer1.3": [0.0, 0.2]})
+    assert [_drawn(axes) for axes in figure.axes] == [[[1, 0.5]], [[0, 0.2]]]

@@ -61,7 +61,9 @@ def layer_responses(model: nn.Module, batches: Iterable[Float[Tensor, "N 3 H W"]
 
     `batches` are normalised images on the model's device. ValueError where there is no such layer, or no image.
     """
-    names = {m: name for name, m in model.named_modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)}
+    names: dict[nn.Module, str] = {
+        m: name for name, m in model.named_modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)
+    }
     watch = _Watch(names)
     hooks = [module.register_forward_hook(watch.convolved) for module in names]
     hooks += [m.register_forward_hook(watch.normalised) for m in model.modules() if isinstance(m, nn.BatchNorm2d)]

@@ -105,7 +105,7 @@ def _timed(run: ClassificationRecipe, device: torch.device, precision: str, iter
     size = row(run.model).input_size
     with GENERATOR:
         torch.manual_seed(0)
-        model = create_model(run.model, **run.changes).to(device, memory_format=torch.channels_last)
+        model = create_model(run.model, **run.changes).to(device).to(memory_format=torch.channels_last)
         images = torch.randn(run.batch_size, 3, size, size).to(device, memory_format=torch.channels_last)
         labels = torch.randint(0, 10, (run.batch_size,)).to(device)
     optimizer = sgd(model, run)

@@ -18,6 +18,7 @@ from resnets.paper import degradation
 from resnets.paper.costs import recorded, speed_here
 from resnets.paper.counts import counts, network_drawing
 from resnets.paper.entries import SCALES, SURROGATES, Target
+from resnets.paper.figure7 import figure7
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.photographs import PHOTOGRAPHS, photograph_plan
 from resnets.paper.plan import Plan, carry_out_missing, chosen, plan, plan_text, write_jobs
@@ -186,6 +187,10 @@ def _photographs(asked: Asked) -> Answer:
     return Answer(*photograph_plan(asked.what, recorded(read_lines(source), source.parent)))
 
 
+def _figure7(asked: Asked) -> Answer:
+    return Answer(*figure7((asked.results or RESULTS).parent))
+
+
 def _printed(asked: Asked) -> Answer:
     """A table that nothing here measures yet: what the paper prints."""
     printed = TABLES[asked.what]
@@ -219,6 +224,7 @@ _TITLES: dict[str, tuple[str, str]] = {
     **{name: (title, "planned: needs ImageNet and GPUs") for name, (title, _, _) in PHOTOGRAPHS.items()},
     "table1": (TABLES["table1"].title, "computed"),
     "figure3": ("plain-34 and ResNet-34 drawn from the networks", "computed"),
+    "figure7": ("standard deviations of layer responses", "from `resnets study responses`"),
     "degradation": ("deeper plain nets train worse, on handwritten digits", "trained in minutes, a surrogate"),
 }
 
@@ -229,6 +235,7 @@ WHAT: dict[str, Callable[[Asked], Answer]] = {
     **dict.fromkeys(PHOTOGRAPHS, _photographs),
     "table1": _counts,
     "figure3": _drawing,
+    "figure7": _figure7,
     "degradation": _demonstration,
 }
 """By the name that `resnets reproduce` takes."""

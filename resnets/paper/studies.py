@@ -244,7 +244,7 @@ DRAWN: dict[str, Callable[[Record], Figure]] = {
     "lesions": lambda record: figures.lesions(_named(record, "whole", "without")),
     "gradients": lambda record: figures.gradients(_named(record, "maps", "weights")),
     "growth": lambda record: figures.growth(record["steps"], record["losses"], record["strengths"]),
-    "line": lambda record: figures.line(record["points"], tuple(record["ends"])),
+    "line": lambda record: figures.line(record["points"], (record["ends"][0], record["ends"][1])),
 }
 
 

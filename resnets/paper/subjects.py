@@ -69,7 +69,7 @@ def fresh(name: str, data: str, seed: int, device: torch.device) -> Subject:
     return Subject(f"{name}, new", model.to(device), expected, None)
 
 
-def _expected(data: str, model: str, normalisation: str) -> Preprocessing:
+def _expected(data: str, model: str, normalisation: Literal["pixel_mean", "channel_mean_std"]) -> Preprocessing:
     size = row(model).input_size
     train = open_data(data, "train", size)
     mean, std = statistics(train, normalisation, data_home() / "statistics")

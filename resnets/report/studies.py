@@ -29,7 +29,7 @@ def responses(networks: Mapping[str, Numbers], width: float = 7.6) -> Figure:
         axes.set_ylabel("standard deviation")
         axes.set_ylim(bottom=0)
         _whole_numbers(axes)
-    panels[1].set_xlabel("3×3 convolutions, of all layers" if len(networks) > 1 else "3×3 convolutions")
+    panels[1].set_xlabel("3×3 convolution")
     _names(figure, networks)
     return figure
 
