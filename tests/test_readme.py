@@ -40,6 +40,7 @@ HOW = {
     "resnets reproduce": "parsed",
     "resnets reproduce list": "run",
     "resnets plan": "parsed",
+    "resnets study": "run",
     "resnets evaluate": "run",
     "resnets predict": "run",
     "resnets compare": "run",

@@ -89,11 +89,18 @@ def _lesions_said(line: Record) -> str:
 
 
 def _gradients_said(line: Record) -> str:
-    nets = [
-        f"{net['name']}: {net['maps'][0]:.3g} at the first, {net['maps'][-1]:.3g} at the last"
-        for net in line["networks"]
-    ]
-    return f"Norm of the gradient of an image's loss with respect to what a layer gives. {'; '.join(nets)}."
+    ratios = {net["name"]: net["maps"][0] / net["maps"][-1] for net in line["networks"]}
+    nets = [f"{name} {_towards_the_input(ratio)}" for name, ratio in ratios.items()]
+    vanishing = "" if min(ratios.values()) < 1 else " Nothing vanishes, as the paper says."
+    return (
+        "Norm of the gradient of an image's loss with respect to what a layer gives, from the last layer to the first: "
+        f"{'; '.join(nets)}.{vanishing}"
+    )
+
+
+def _towards_the_input(ratio: float) -> str:
+    """Whether gradients vanish: the norm at the first layer over that at the last."""
+    return f"grows {ratio:,.3g} times" if ratio >= 1 else f"falls to {ratio:.3g} of it"
 
 
 def _growth_said(line: Record) -> str:

@@ -185,7 +185,7 @@ def _train_on(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        sums.append(float(loss))
+        sums.append(loss.item())
         losses += [sums[0]] if step == 0 else []
         if (step + 1) % every == 0:
             found = layer_responses(model, [test[0][0]])

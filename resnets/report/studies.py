@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from resnets.report.style import COLOURS, INK, MUTED, drawable, new_figure, styled
 
@@ -67,12 +67,13 @@ def gradients(networks: Mapping[str, tuple[Numbers, Numbers]], width: float = 7.
     """Gradient norms through the depth of networks (with respect to maps, and to weights), on logarithmic axes."""
     figure = new_figure(width, 0.5 * width)
     panels = figure.subplots(1, 2)
-    titles = ("Of the layers' outputs", "Of the weights, over their norm")
+    titles = ("Of the layers' outputs", "Of the weights, relative")
     for place, (axes, title) in enumerate(zip(panels, titles, strict=True)):
         for index, (name, norms) in enumerate(networks.items()):
             _line(axes, range(1, len(norms[place]) + 1), norms[place], f"{place}:{name}", index)
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(numticks=7))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_title(title)
         axes.set_xlabel("layer")
