@@ -92,9 +92,12 @@ def _data(data: argparse.ArgumentParser) -> None:
     sub.add_argument("out", metavar="OUT", help="a new folder")
     _storing(sub)
 
-    sub = action("check", "decode every picture: which are damaged, odd, or there twice")
+    sub = action("check", "decode every picture: which are damaged, odd, there twice, or in training and test alike")
     sub.add_argument("source", metavar="DATA")
-    sub.add_argument("--check", action="store_true", help="exit with 1 where a picture is damaged")
+    sub.add_argument("--check", action="store_true", help="exit with 1 where a picture should be left out and is not")
+    sub.add_argument(
+        "--quarantine", action="store_true", help="name those in DATA/quarantine.txt: they are left out from then on"
+    )
 
     sub = action("generate", "draw a tiny ImageNet, in its three archives, for trials")
     sub.add_argument("out", metavar="OUT", help="a new folder")
@@ -137,7 +140,10 @@ def _use(verb: AddVerb) -> None:
 
     sub = verb("predict", "what a network sees in pictures", where=True)
     sub.add_argument("weights", metavar="WEIGHTS")
-    sub.add_argument("images", metavar="IMAGE", nargs="+")
+    sub.add_argument(
+        "images", metavar="IMAGE", nargs="+", help="a picture, a folder of them, or - for one on standard input"
+    )
+    sub.add_argument("--csv", action="store_true", help="a table: a row for each picture")
     sub.add_argument("--save", metavar="DIR", help="draw the predictions on copies of the pictures")
 
     sub = verb("convert", "weights of others become a file of this package, or of torchvision or timm")
@@ -152,6 +158,12 @@ def _use(verb: AddVerb) -> None:
     sub.add_argument("--mean", metavar="FILE", help="the mean image of the original release (.binaryproto)")
     sub.add_argument("--model", metavar="NAME", help="the network, where the file fits several")
     sub.add_argument("--origin", metavar="LAYOUT", help="whose conventions they follow, where the names do not say it")
+
+    sub = verb("export", "a trained network as a file that other programs run, checked beside PyTorch")
+    sub.add_argument("weights", metavar="WEIGHTS")
+    sub.add_argument(
+        "--out", metavar="FILE", required=True, help="new; .onnx, .pt2 (torch.export) or .xml (OpenVINO) says as what"
+    )
 
 
 def _testing(sub: argparse.ArgumentParser) -> None:
@@ -218,11 +230,14 @@ def _study(verb: AddVerb) -> None:
     sub.add_argument("--out", metavar="FILE", help="the figure, default WHAT.png")
     _add_results(sub)
 
-    sub = verb("bench", "how fast training and inference are here, beside their peers in the same run")
-    sub.add_argument("kind", choices=("training", "inference"))
+    sub = verb("bench", "how fast training, inference and evaluation are here, beside their peers in the same run")
+    sub.add_argument("kind", choices=("training", "seeds", "inference", "evaluation"))
     sub.add_argument("model", metavar="NAME", nargs="?", default="cifar_resnet20")
-    sub.add_argument("--batch", metavar="N", type=int, help="default 128, for large images 16")
+    sub.add_argument(
+        "--batch", metavar="N", type=int, help="images a step; default 128, large ones 16, evaluation 2000"
+    )
     sub.add_argument("--sides", metavar="A,B", help="some of the sides only")
+    sub.add_argument("--data", metavar="D", help="inference: labelled images, for the error of each side")
     sub.add_argument("--rounds", metavar="N", type=int, default=5)
     sub.add_argument("--seconds", metavar="S", type=float, default=5.0, help="of each side in each round")
     _add_results(sub)

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from resnets.files import say
+
 
 class Exit(BaseException):
     """Ends the command with `status` and a line on standard error; no `except Exception` on its way holds it up."""
@@ -74,8 +76,8 @@ def data(arguments: argparse.Namespace) -> None:
 
     record, text = ACTIONS[arguments.action](arguments)
     _print(arguments, record, text)
-    if arguments.action == "check" and arguments.check and record["damaged"]:
-        raise Exit(1, f"{len(record['damaged'])} damaged")
+    if arguments.action == "check" and arguments.check and record["open"] and not arguments.quarantine:
+        raise Exit(1, f"{len(record['open'])} damaged, or in training and test alike")
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -163,16 +165,19 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def predict(arguments: argparse.Namespace) -> None:
     from resnets.classification.predict import predict as predict_pictures
-    from resnets.classification.predict import save_drawn
+    from resnets.classification.predict import predictions_csv, predictions_text
 
-    record = predict_pictures(arguments.weights, [Path(p) for p in arguments.images], arguments.device)
-    lines = []
-    for prediction in record["predictions"]:
-        if arguments.save:
-            prediction["drawn"] = str(save_drawn(prediction, Path(arguments.save)))
-        shown = ", ".join(f"{c['name']} {100 * c['probability']:.1f} %" for c in prediction["classes"])
-        lines.append(f"{prediction['image']}: {shown}")
-    _print(arguments, record, "\n".join(lines))
+    if arguments.csv and arguments.json:
+        raise ValueError("--csv and --json are given; allowed is one of them")
+    save = Path(arguments.save) if arguments.save else None
+    record = predict_pictures(arguments.weights, arguments.images, arguments.device, save)
+    if record["predictions"] or arguments.json or arguments.csv:
+        _print(arguments, record, predictions_csv(record) if arguments.csv else predictions_text(record))
+    *others, last = [f"{one['image']}: {one['reason']}" for one in record["unreadable"]] or [None]
+    for line in others:
+        say(f"resnets predict: {line}")
+    if last:
+        raise Exit(2, last)
 
 
 def convert(arguments: argparse.Namespace) -> None:
@@ -180,6 +185,12 @@ def convert(arguments: argparse.Namespace) -> None:
 
     how = {name: getattr(arguments, name) for name in ("partial", "origin", "model", "mean")}
     _print(arguments, *convert_weights(arguments.file, arguments.out, arguments.to, **how))
+
+
+def export(arguments: argparse.Namespace) -> None:
+    from resnets.classification.export import export as write
+
+    _print(arguments, *write(arguments.weights, arguments.out))
 
 
 def report(arguments: argparse.Namespace) -> None:
@@ -227,12 +238,10 @@ def study(arguments: argparse.Namespace) -> None:
 def bench(arguments: argparse.Namespace) -> None:
     from resnets.bench.bench import bench, bench_text
     from resnets.classification.record import append_result
-    from resnets.models.catalog import row
 
-    usual = 128 if row(arguments.model).input_size == 32 else 16
-    batch = usual if arguments.batch is None else arguments.batch
     sides = arguments.sides.split(",") if arguments.sides else None
-    record = bench(arguments.kind, arguments.model, batch, sides, arguments.rounds, arguments.seconds)
+    of, rounds = (arguments.kind, arguments.model, arguments.batch), arguments.rounds
+    record = bench(*of, sides, rounds, arguments.seconds, arguments.data)
     if arguments.results:
         append_result(Path(arguments.results), record)
     _print(arguments, record, bench_text(record))
@@ -255,6 +264,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
     "evaluate": evaluate,
     "predict": predict,
     "convert": convert,
+    "export": export,
     "compare": compare,
     "report": report,
     "reproduce": reproduce,

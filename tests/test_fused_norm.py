@@ -1,6 +1,9 @@
 """BN, addition and ReLU as one operation, against PyTorch's own, in float64 where rounding matters."""
 
 import copy
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from family import DRAWING, SMALL, images
+from norms import CALLS, as_near_to_the_truth, compare, large_means, maps, no_number, norm, worst
 from torch import Tensor, nn
 
 from resnets import native
@@ -26,61 +30,16 @@ def _kernel(request: pytest.FixtureRequest) -> None:
     """Most tests need the kernel, and it a compiler."""
     if "without" not in request.node.name:
         try:
-            fused_norm._kernels()
+            fused_norm._load("cpu")
         except Unavailable as reason:
             pytest.skip(str(reason))
-
-
-def maps(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    return torch.randn(shape).to(dtype).contiguous(memory_format=torch.channels_last)
-
-
-def norm(channels: int) -> nn.BatchNorm2d:
-    layer = nn.BatchNorm2d(channels)
-    nn.init.uniform_(layer.weight, 0.5, 2)
-    nn.init.normal_(layer.bias)
-    return layer
-
-
-def worst(ours: Tensor | None, theirs: Tensor | None) -> float:
-    """The largest difference, beside the largest value; of two tensors that are there."""
-    assert ours is not None
-    assert theirs is not None
-    return float((ours.double() - theirs).abs().max() / theirs.abs().max())
-
-
-CALLS = {
-    "norm": lambda bn, x, r: bn(x),
-    "relu": lambda bn, x, r: F.relu(bn(x), inplace=True),
-    "add": lambda bn, x, r: bn(x) + r,
-    "add, relu": lambda bn, x, r: (bn(x) + r).relu(),
-    "added to, relu": lambda bn, x, r: torch.relu(r + bn(x)),
-}
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("channels", [3, 16, 48, 64, 96])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 def test_values_gradients_and_running_averages(dtype: torch.dtype, channels: int, call: Callable[..., Tensor]) -> None:
-    torch.manual_seed(0)
-    x, r = 3 + 2 * maps(8, channels, 8, 8, dtype=dtype), maps(8, channels, 8, 8, dtype=dtype)
-    ours = [norm(channels), x.clone().requires_grad_(), r.clone().requires_grad_()]
-    theirs = [copy.deepcopy(ours[0]).double(), x.double().requires_grad_(), r.double().requires_grad_()]
-    expected = call(*theirs)
-    with fused():
-        y = call(*ours) * 1
-    slope = torch.randn_like(expected).to(dtype)
-    y.backward(slope)
-    expected.backward(slope.double())
-    rounding = 1e-5 if dtype == torch.float32 else 2**-8
-    assert worst(y.detach(), expected.detach()) < rounding
-    for mine, reference in zip([*ours[0].parameters(), *ours[1:]], [*theirs[0].parameters(), *theirs[1:]], strict=True):
-        if reference.grad is None:
-            assert mine.grad is None
-        else:
-            assert worst(mine.grad, reference.grad) < (1e-5 if mine.grad.dtype == torch.float32 else 2**-8)
-    for mine, reference in zip(ours[0].buffers(), theirs[0].buffers(), strict=True):
-        assert worst(mine, reference.double()) < 1e-5
+    compare(dtype, channels, call)
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -94,11 +53,7 @@ def test_bfloat16_is_float32_rounded_to_the_nearest(relu: bool) -> None:
 
 
 def test_large_means_do_not_eat_the_digits() -> None:
-    torch.manual_seed(0)
-    bn, x = norm(16), 1000 + maps(8, 16, 8, 8)
-    with fused():
-        y = F.relu(bn(x))
-    assert worst(y.detach(), F.relu(copy.deepcopy(bn).double()(x.double())).detach()) < 1e-4
+    large_means()
 
 
 def test_no_result_depends_on_the_number_of_threads() -> None:
@@ -120,12 +75,7 @@ def test_no_result_depends_on_the_number_of_threads() -> None:
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_what_is_not_a_number_stays_so(bad: float) -> None:
-    x = maps(4, 16, 8, 8)
-    x[0, 3, 2, 1] = bad
-    with fused():
-        y = F.relu(norm(16)(x))
-    assert y[:, 3].isnan().all()
-    assert y[:, :3].isfinite().all()
+    no_number(bad)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -139,32 +89,7 @@ def test_networks_learn_the_same(kind: str) -> None:
     An input of a ReLU that is nearly zero may fall on either side, in PyTorch's arithmetic as in ours, and moves the
     gradients: one of three draws without such an input is enough.
     """
-    assert any(_as_near_to_the_truth(kind, seed) for seed in range(3))
-
-
-def _as_near_to_the_truth(kind: str, seed: int) -> bool:
-    torch.manual_seed(seed)
-    plain, x = SMALL[kind]().train().to(memory_format=torch.channels_last), images(kind, count=4)
-    x, slope = x.contiguous(memory_format=torch.channels_last), torch.randn(4, 5)
-    outcomes = [
-        _learnt(copy.deepcopy(plain).double(), x.double(), slope.double()),
-        _learnt(copy.deepcopy(plain), x, slope),
-    ]
-    with fused():
-        outcomes.append(_learnt(plain, x, slope))
-    return all(
-        (ours - reference).norm() <= 4 * (theirs - reference).norm() + 1e-6 * reference.norm()
-        for reference, theirs, ours in zip(*outcomes, strict=True)
-    )
-
-
-def _learnt(model: nn.Module, x: Tensor, slope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits, gradients and running averages, in float64."""
-    logits = model(x)
-    logits.backward(slope)
-    gradients = [parameter.grad for parameter in model.parameters()]
-    parts = ([logits.detach()], gradients, [torch.zeros(1), *model.buffers()])
-    return tuple(torch.cat([tensor.double().flatten() for tensor in part]) for part in parts)  # type: ignore[return-value]
+    assert any(as_near_to_the_truth(kind, seed) for seed in range(3))
 
 
 @pytest.mark.parametrize("kind", ["option A", "order full", "imagenet, bottleneck"])
@@ -298,6 +223,28 @@ def test_what_is_noted_has_a_shape_and_gives_its_values_when_the_fast_path_is_le
     assert torch.allclose(y * 1, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("interpreted", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_the_kernels_for_cuda(interpreted: bool) -> None:
+    kernels = Path(__file__).with_name("triton_kernels.py")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            str(kernels),
+            "-m",
+            "not slow" if interpreted else "slow",
+        ],
+        cwd=kernels.parents[1],
+        env={**os.environ, "TRITON_INTERPRET": str(int(interpreted))},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # In a run, and where there is no compiler
 
@@ -318,8 +265,8 @@ def test_a_run_without_a_compiler_says_so_and_goes_on(
     def refuse(*names: str) -> None:
         raise Unavailable("no compiler")
 
-    monkeypatch.setattr(fused_norm, "_kernels", refuse)
-    assert task._fused(model := SMALL["option A"]()) is model
+    monkeypatch.setattr(fused_norm, "_load", refuse)
+    assert task._fused(model := SMALL["option A"](), "cpu") is model
     assert "going on without them: no compiler" in capsys.readouterr().err
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 def test_one_network_of_every_kind_is_exported_and_compiled() -> None:
     graphs = Path(__file__).with_name("graphs.py")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(graphs)],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "0", str(graphs)],
         cwd=graphs.parents[1],
         capture_output=True,
         text=True,

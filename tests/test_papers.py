@@ -20,6 +20,7 @@ from resnets.classification.recipes import (
 )
 from resnets.cli import main
 from resnets.data.augment import Stream
+from resnets.models.catalog import ROWS
 from resnets.models.factory import create_model
 from resnets.models.stochastic_depth import StochasticDepth
 from resnets.training.recipe import override
@@ -144,17 +145,17 @@ def test_every_network_has_its_paper() -> None:
 
 
 def test_every_paper_says_how_it_reports() -> None:
-    assert (
-        set(PROTOCOL) == set(PAPER_OF) == {name for name in RECIPES if name.startswith("cifar") and "fast" not in name}
-    )
+    papers = {name for name in RECIPES if name.startswith(("cifar", "imagenet")) and "fast" not in name}
+    assert set(PROTOCOL) == set(PAPER_OF) == papers
     assert PROTOCOL["cifar10-preact_resnet164"] == PROTOCOL["cifar100-wrn_28_10-dropout"] == "the median of five runs"
     assert PROTOCOL["cifar10-resnext29_8x64d"] == "the mean of ten runs"
     assert "lowest validation error" in PROTOCOL["cifar10-resnet110_sd"]
 
 
-def test_there_is_a_recipe_for_every_network_on_both_data_sets() -> None:
+def test_there_is_a_recipe_for_every_network_on_its_data_sets() -> None:
     for data in ("cifar10", "cifar100"):
         assert {f"{data}-{net.removeprefix('cifar_')}" for net in CIFAR_NETS} <= set(RECIPES)
+    assert {f"imagenet-{net}" for net in ROWS if net not in CIFAR_NETS} <= set(RECIPES)
     originals = {net.removeprefix("cifar_") for net in CIFAR_NETS if paper_of(net) is RESNET}
     assert {name.removesuffix("-45k") for name in RECIPES if name.endswith("-45k")} == {
         f"{data}-{net}" for data in ("cifar10", "cifar100") for net in originals

@@ -1,7 +1,9 @@
 """Pictures in files: judged as evaluation judges them, drawn without overwriting anything, refused in one line."""
 
+import csv
 import json
 import shutil
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,8 @@ def test_the_same_as_evaluation(run: Path, pictures: list[Path]) -> None:
 
 def test_the_contract(run: Path, pictures: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     record = asked(capsys, run, *pictures[:3])
-    assert list(record) == ["predictions"]
+    assert list(record) == ["predictions", "unreadable"]
+    assert record["unreadable"] == []
     for prediction in record["predictions"]:
         assert list(prediction) == ["image", "classes"]
         assert len(prediction["classes"]) == 5
@@ -132,15 +135,38 @@ def test_names_in_any_writing(
     assert sorted(path.name for path in (tmp_path / "gemalt ✏").iterdir()) == sorted(names)
 
 
-@pytest.mark.parametrize("kind", ["text", "empty", "cut", "folder", "missing"])
+@pytest.mark.parametrize("kind", ["text", "empty", "cut"])
 def test_what_is_no_picture(
     run: Path, pictures: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
+    """It is named, the others are judged, and the exit status says that something is wrong."""
     path = tmp_path / "wrong.png"
-    content = {"text": b"not a picture\n", "empty": b"", "cut": pictures[0].read_bytes()[:100]}
-    if kind in content:
-        path.write_bytes(content[kind])
-    elif kind == "folder":
+    path.write_bytes({"text": b"not a picture\n", "empty": b"", "cut": pictures[0].read_bytes()[:100]}[kind])
+    words = [str(run), str(path), str(pictures[0])]
+    assert main(["predict", *words, "--save", str(tmp_path / "drawn")]) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.out.splitlines()
+    assert line.startswith(f"{pictures[0]}: ")
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"resnets predict: {path}: not a readable picture (")
+    assert [drawn.name for drawn in (tmp_path / "drawn").iterdir()] == [pictures[0].name]
+    assert main(["predict", *words, "--json"]) == 2
+    record = json.loads(capsys.readouterr().out)
+    assert [p["image"] for p in record["predictions"]] == [str(pictures[0])]
+    (unreadable,) = record["unreadable"]
+    assert line == f"resnets predict: {path}: {unreadable['reason']}"
+    assert main(["predict", str(run), str(path), str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [line, line]
+
+
+@pytest.mark.parametrize("kind", ["folder", "missing"])
+def test_where_there_is_nothing(
+    run: Path, pictures: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    path = tmp_path / "wrong"
+    if kind == "folder":
         path.mkdir()
     assert main(["predict", str(run), str(pictures[0]), str(path), "--save", str(tmp_path / "drawn")]) == 2
     captured = capsys.readouterr()
@@ -148,6 +174,63 @@ def test_what_is_no_picture(
     (line,) = captured.err.splitlines()
     assert line.startswith(f"resnets predict: {path}: ")
     assert not (tmp_path / "drawn").exists()
+
+
+def test_a_folder_is_its_pictures(
+    run: Path, pictures: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In it and below, by name; in batches of any size the same."""
+    folder = tmp_path / "folder"
+    for index, name in enumerate(("b.png", "a/2.png", "a/1.png", "Ä.png")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(pictures[index], folder / name)
+    (folder / "notes.txt").write_text("no picture")
+    (folder / ".hidden.png").write_text("no picture")
+    monkeypatch.setattr("resnets.evaluation.scores.Execution.images_at_once", lambda self, crop: 3)
+    record = asked(capsys, run, folder, pictures[7])
+    order = [folder / name for name in ("a/1.png", "a/2.png", "b.png", "Ä.png")] + [pictures[7]]
+    assert [p["image"] for p in record["predictions"]] == [str(path) for path in order]
+    alone = asked(capsys, run, *(pictures[index] for index in (2, 1, 0, 3, 7)))
+    for one, other in zip(record["predictions"], alone["predictions"], strict=True):
+        assert [c["name"] for c in one["classes"]] == [c["name"] for c in other["classes"]]
+        given, expected = ([c["probability"] for c in p["classes"]] for p in (one, other))
+        assert given == pytest.approx(expected, abs=1e-6)
+    assert main(["predict", str(run), str(folder)]) == 0
+    assert f"{folder}: 1 files or linked folders ignored" in capsys.readouterr().err
+
+
+def test_standard_input_is_a_picture(
+    run: Path, pictures: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (expected,) = asked(capsys, run, pictures[0])["predictions"]
+    for content, status in ((pictures[0].read_bytes(), 0), (b"", 2)):
+        monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(content)))
+        assert main(["predict", str(run), "-", "--json", "--save", str(tmp_path)]) == status
+        record = json.loads(capsys.readouterr().out)
+        if status:
+            assert (record["predictions"], record["unreadable"][0]["image"]) == ([], "-")
+        else:
+            drawn = tmp_path / "standard-input.png"
+            assert record["predictions"] == [{**expected, "image": "-", "drawn": str(drawn)}]
+            assert np.array_equal(pixels(drawn)[:320], pixels(pictures[0]).repeat(10, 0).repeat(10, 1))
+
+
+def test_a_table(run: Path, pictures: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong, comma = tmp_path / "wrong.png", tmp_path / 'a, "b".png'
+    wrong.touch()
+    shutil.copy(pictures[0], comma)
+    record = asked(capsys, run, comma, pictures[1])
+    assert main(["predict", str(run), str(wrong), str(comma), str(pictures[1]), "--csv"]) == 2
+    *rows, last = csv.DictReader(StringIO(capsys.readouterr().out))
+    for row, prediction in zip(rows, record["predictions"], strict=True):
+        assert row["image"] == prediction["image"]
+        for place, entry in zip(("", "2", "3", "4", "5"), prediction["classes"], strict=True):
+            assert row[f"class{place}"] == entry["name"]
+            assert float(row[f"probability{place}"]) == pytest.approx(entry["probability"], abs=1e-6)
+        assert row["error"] == ""
+    assert (last["image"], last["class"]) == (str(wrong), "")
+    assert "not a readable picture" in last["error"]
+    assert main(["predict", str(run), str(comma), "--csv", "--json"]) == 2
 
 
 def test_the_place_for_drawings_is_a_file(

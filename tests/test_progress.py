@@ -128,3 +128,14 @@ def test_a_run_goes_on_where_nobody_reads(tmp_path: Path, monkeypatch: pytest.Mo
 def test_no_line_without_figures_of_the_task(capsys: pytest.CaptureFixture[str]) -> None:
     Progress(200, 0).show({k: v for k, v in row(10).items() if not k.endswith("_error")})
     assert "error" not in capsys.readouterr().err
+
+
+def test_the_line_says_who_waits_for_whom(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(200, 0) as progress:
+        for given in ({}, {"data_wait": 0.4}, {"data_wait": 5.0}, {"data_wait": 42.7}):
+            progress.show(row(10, **given))
+    lines = capsys.readouterr().err.splitlines()
+    assert "binds" not in lines[0]
+    assert "  compute binds  " in lines[1]
+    assert "  compute binds  " in lines[2]
+    assert "  data binds (43 % waiting)  " in lines[3]

@@ -43,6 +43,7 @@ HOW = {
     "resnets study": "run",
     "resnets evaluate": "run",
     "resnets predict": "run",
+    "resnets export": "parsed",
     "resnets compare": "run",
     "resnets report": "run",
     "resnets models": "run",
@@ -73,11 +74,12 @@ def how(command: str) -> str:
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the files that the README's commands name, in which all of them run one after the other."""
     folder = tmp_path_factory.mktemp("readme")
-    for name in ("picture.png", *(f"pictures/{kind}/{i}.jpg" for kind in ("cat", "dog") for i in range(1, 5))):
+    names = ("picture.png", *(f"pictures/{kind}/{i}.jpg" for kind in ("cat", "dog") for i in range(1, 5)))
+    for place, name in enumerate(names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         colour = "tan" if "cat" in name else "navy"
-        Image.new("RGB", (40, 36), colour).save(path)
+        Image.new("RGB", (40 + place, 36), colour).save(path)  # no two the same
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         yield folder

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from resnets.classification.photograph_recipe import recipe_from
 from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.recipes import RECIPES, departures, folder, recipe
 from resnets.training.recipe import changed_fields, completed, from_dict, override
@@ -45,7 +46,7 @@ def test_every_recipe_builds_and_survives_json() -> None:
     for name in RECIPES:
         given = recipe(name)
         assert given.name == name
-        assert from_dict(ClassificationRecipe, json.loads(json.dumps(given.to_dict()))) == given
+        assert recipe_from(json.loads(json.dumps(given.to_dict()))) == given
     assert {f"cifar10-{net}{suffix}" for net in PAPER for suffix in ("", "-45k")} <= set(RECIPES)
     assert {f"digits-{net}" for net in PAPER} | {"cifar10-resnet20-fast"} <= set(RECIPES)
     assert recipe("cifar10-resnet20-fast").schedule == "one-cycle"
@@ -99,14 +100,22 @@ def test_every_other_choice_is_a_departure_and_named() -> None:
         "warmup_iterations": 400,
         "flip": False,
         "label_smoothing": 0.1,
+        "mixup": 0.2,
+        "bn_batches": 200,
+        "ema": 0.999,
+        "plateau_error": "train_error",
+        "plateau_patience": 1_000,
+        "plateau_improvement": 0.5,
         "decay": "all" if paper.decay == "weights" else "weights",
     }
     for name, value in changes.items():
         assert [phrase.partition(":")[0] for phrase in departures(replace(paper, **{name: value}), "fp32")] == [name]
     bookkeeping = {"name", "seed", "log_every", "evaluate_every", "checkpoint_every", "channels_last"}
     bookkeeping |= {"compile", "fused", "capture"}
-    elsewhere = {"model", "changes", "data", "precision", "validation_images"}
+    elsewhere = {"model", "changes", "data", "precision", "validation_images", "warmup"}
     assert set(changes) | bookkeeping | elsewhere == {field.name for field in fields(ClassificationRecipe)}
+    risen = departures(replace(paper, warmup="linear", warmup_iterations=400), "fp32")
+    assert [phrase.partition(":")[0] for phrase in risen] == ["warmup", "warmup_iterations"]
     assert departures(replace(paper, lr=0.2), "fp32") == ["lr: 0.2 (paper: 0.1)"]
     assert departures(replace(paper, milestones=()), "fp32") == ["milestones: none (paper: 32000, 48000)"]
 
@@ -190,7 +199,14 @@ def test_overrides_are_typed(text: str, name: str, value: Any) -> None:
         ("milestones=3,3", "rising iterations from 1"),
         ("milestones=0,3", "rising iterations from 1"),
         ("milestones=a", "whole numbers joined by commas"),
-        ("schedule=cosine", "steps or one-cycle"),
+        ("schedule=sine", "steps or plateau or one-cycle or cosine"),
+        ("plateau_patience=0", "1 or more"),
+        ("plateau_improvement=-1", "a finite number from 0"),
+        ("plateau_error=test_error", "validation_error or train_error"),
+        ("warmup=linear", "allowed only with warmup_lr and warmup_iterations"),
+        ("ema=1", "0 to under 1"),
+        ("mixup=nan", "a finite number from 0"),
+        ("bn_batches=-1", "0 or more"),
         ("precision=fp16", "auto or fp32 or tf32 or bf16"),
         ("flip=yes", "true or false"),
         ("padding=-1", "0 or more"),
@@ -257,11 +273,11 @@ def test_the_network_says_what_it_cannot_change() -> None:
 
 
 def test_all_that_is_wrong_is_said_together() -> None:
-    wrong = ["lr=fast", "epochs=3", "iterations=0", "moment=0.9", "schedule=cosine", "plainly", "name=x", "rise=2"]
+    wrong = ["lr=fast", "epochs=3", "iterations=0", "moment=0.9", "schedule=sine", "plainly", "name=x", "rise=2"]
     wrong += ["lr.high=3", "change.zeros=both"]
     message = refused(override, recipe("cifar10-resnet20"), ["batch_size=64", *wrong])
     assert message.startswith("10 wrong in the recipe's fields: ")
-    for part in ("lr is 'fast'", "'epochs'", "iterations is 0", "'moment'", "'cosine'", "'plainly'", "'name'", "rise"):
+    for part in ("lr is 'fast'", "'epochs'", "iterations is 0", "'moment'", "'sine'", "'plainly'", "'name'", "rise"):
         assert part in message
     assert "unknown field 'lr.high'" in message
     assert "unknown field 'change.zeros'" in message

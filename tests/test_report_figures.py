@@ -16,7 +16,7 @@ from PIL import Image
 
 from resnets.report import figures, style
 from resnets.report.curves import sensible_top
-from resnets.report.figures import Curve
+from resnets.report.figures import Curve, overlay
 
 
 def line(figure: Figure, gid: str, panel: int = 0) -> Line2D:
@@ -274,3 +274,19 @@ def test_the_callers_settings_do_not_matter() -> None:
     plain = figures.to_svg(figures.error_curves([curve()]))
     with matplotlib.rc_context({"lines.linewidth": 9, "font.size": 30, "axes.grid": True, "savefig.dpi": 20}):
         assert figures.to_svg(figures.error_curves([curve()])) == plain
+
+
+def test_overlay_is_warm_where_the_map_is_positive_and_grey_elsewhere() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (3, 160, 200), dtype=np.uint8)
+    heat = np.full((4, 5), -3.0, dtype=np.float32)
+    grey = overlay(image, heat)
+    assert grey.shape == (3, 160, 200)
+    assert np.array_equal(grey[0], grey[1])
+    assert np.array_equal(grey[0], np.asarray(Image.fromarray(image.transpose(1, 2, 0)).convert("L")))
+    heat[0, 4] = 7.0
+    warm = overlay(image, heat)
+    assert np.array_equal(warm[:, 80:, :80], grey[:, 80:, :80])
+    corner = warm[:, 10:30, 170:190].astype(int)
+    assert (corner[0] - corner[2]).min() > 40
+    assert np.array_equal(overlay(image, 100 * heat), warm)
+    assert overlay(image[:, :32, :32], heat).shape == (3, 128, 128)

@@ -213,6 +213,25 @@ def test_a_class_without_images_and_no_mistakes(tmp_path: Path) -> None:
     assert not (tmp_path / "figures" / "mistakes.png").exists()
 
 
+def test_pictures_with_what_speaks_for_the_answer(tmp_path: Path) -> None:
+    result, names = evaluation(["cat", "dog", HOSTILE]), ("cat", HOSTILE)
+    image = result["mistakes"][0]["image"]
+    for one in result["mistakes"]:
+        one["map"] = np.eye(4, dtype=np.float32)
+    result["right"] = [{**result["mistakes"][0], "true": "dog", "predicted": "dog", "index": 77}]
+    result["confused"] = {names: [image, image]}
+    page = written(tmp_path, report(evaluation=result))
+    described = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
+    assert described.count(f"What speaks for {HOSTILE} in it") == 2
+    assert described.count("Test image 77: dog") == described.count("What speaks for dog in it") == 1
+    assert described.count(f"cat, taken for {HOSTILE}") == 2
+    assert "Some right answers" in page.text
+    assert "class activation map" in page.text
+    plain = written(tmp_path / "plain", report(evaluation=evaluation(["cat", "dog"])))
+    assert "class activation map" not in plain.text
+    assert "Some right answers" not in plain.text
+
+
 def test_a_failed_page_leaves_the_old_one(tmp_path: Path) -> None:
     old = write_page(tmp_path, report()).read_bytes()
     with pytest.raises(ValueError, match="confusion"):

@@ -2,13 +2,16 @@
 
 import itertools
 import math
+import random
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, ReduceLROnPlateau, SequentialLR
 
 from resnets.training.recipe import Recipe
-from resnets.training.schedule import Event, learning_rate, warmup_event
+from resnets.training.schedule import Event, learning_rate, new_events, warmup_event
 
 ENDED = Event(400, "warm-up ended", "")
 
@@ -89,3 +92,85 @@ def test_a_pure_function_of_the_step() -> None:
         rates = [learning_rate(given, step, [ENDED]) for step in steps]
         assert rates == [learning_rate(given, step, [ENDED]) for step in reversed(steps)][::-1]
         assert rates[0] == rates[-1]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Plateau
+
+
+def drops(given: Recipe, errors: list[float], every: int = 100) -> list[int]:
+    """After which of `errors`, one each `every` iterations, the learning rate falls."""
+    events: list[Event] = []
+    found = []
+    for number, error in enumerate(errors, 1):
+        before = learning_rate(given, number * every, events)
+        events += new_events(given, number * every, {given.plateau_error: error}, events)
+        if learning_rate(given, number * every, events) < before:
+            found.append(number)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("patience", "improvement"), [(0, 0.0), (2, 0.0), (3, 1.5)])
+def test_the_plateau_is_where_torch_sees_it(seed: int, patience: int, improvement: float) -> None:
+    noise = random.Random(seed)
+    errors = [90 * 0.97**n + noise.uniform(-4, 4) for n in range(80)]
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    options = {"factor": 0.1, "threshold_mode": "abs", "eps": 0.0}
+    theirs = ReduceLROnPlateau(optimizer, patience=patience, threshold=improvement, **options)
+    expected, before = [], 0.1
+    for number, error in enumerate(errors, 1):
+        theirs.step(error)
+        if (rate := optimizer.param_groups[0]["lr"]) < before:
+            expected.append(number)
+        before = rate
+    given = made(schedule="plateau", plateau_patience=100 * (patience + 1), plateau_improvement=improvement)
+    assert drops(given, errors) == expected
+    assert len(expected) > 1
+
+
+def test_the_plateau_is_an_event_that_says_why() -> None:
+    given = made(schedule="plateau", plateau_patience=200)
+    first = new_events(given, 100, {"validation_error": 50.0, "test_error": 9.0}, [])
+    assert [(e.step, e.kind, e.text, e.value) for e in first] == [(100, "improved", "", 50.0)]
+    assert new_events(given, 200, {"validation_error": 49.9, "train_error": 1.0}, first) == []  # too little
+    assert new_events(given, 300, {"train_error": 1.0, "test_error": 1.0}, first) == []  # not measured
+    (event,) = new_events(given, 300, {"validation_error": 51.0, "test_error": 1.0}, first)
+    assert (event.step, event.kind) == (300, "plateau")
+    assert event.text == (
+        "validation error 51.00 %, the least was 50.00 %: no longer falling, learning rate 0.1 -> 0.01"
+    )
+    assert learning_rate(given, 300, [*first, event]) == pytest.approx(0.01)
+    assert new_events(made(), 300, {"validation_error": 51.0}, first) == []  # another schedule
+
+
+def test_a_warm_up_does_not_count_for_the_plateau() -> None:
+    given = made(schedule="plateau", plateau_patience=100, warmup_lr=0.01, warmup_iterations=300)
+    assert [drops(given, [50.0] * n) for n in (3, 4)] == [[], [4]]
+    assert learning_rate(given, 299, []) == 0.01
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Cosine
+
+
+def test_warm_up_and_cosine_are_torchs() -> None:
+    iterations, warm = 50, 10
+    given = made(iterations=iterations, schedule="cosine", warmup="linear", warmup_lr=0.0, warmup_iterations=warm)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    rising = LinearLR(optimizer, start_factor=1 / (warm + 1), total_iters=warm)
+    falling = CosineAnnealingLR(optimizer, T_max=iterations - warm)
+    theirs = SequentialLR(optimizer, [rising, falling], [warm])
+    for step in range(iterations):
+        assert learning_rate(given, step, []) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-6), step
+        optimizer.step()
+        theirs.step()
+    alone = made(iterations=iterations, schedule="cosine")
+    assert learning_rate(alone, 0, []) == 0.1
+    assert learning_rate(alone, iterations // 2, []) == pytest.approx(0.05)
+    assert 0 < learning_rate(alone, iterations - 1, []) < 1e-3
+
+
+def test_a_linear_warm_up_begins_where_it_is_told() -> None:
+    given = made(warmup="linear", warmup_lr=0.05, warmup_iterations=4)
+    assert [learning_rate(given, step, []) for step in range(6)] == pytest.approx([0.06, 0.07, 0.08, 0.09, 0.1, 0.1])

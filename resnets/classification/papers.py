@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.recipe import ClassificationRecipe, ClassifierRecipe
 
-MakeRecipe = Callable[[str, str], ClassificationRecipe]
+MakeRecipe = Callable[[str, str], ClassifierRecipe]
 """(model, data) -> the recipe."""
 
 
@@ -172,6 +172,8 @@ class Paper:
     nets: str
     """A regular expression of their names in the catalogue."""
     recipe: MakeRecipe
+    readings: tuple[MakeRecipe, ...] = ()
+    """Other ways in which what it says of its recipe can be read: a run is held against the one that comes nearest."""
     variants: dict[str, tuple[str, MakeRecipe]] = field(default_factory=dict)
     """Other recipes of the paper: the suffix of their names, a regular expression of the nets, the recipe."""
     reports: str
@@ -257,4 +259,6 @@ def paper_of(model: str) -> Paper:
 
 def paper_recipe(model: str, data: str = "cifar10") -> ClassificationRecipe:
     """How `model` is trained in its own paper."""
-    return paper_of(model).recipe(model, data)
+    made = paper_of(model).recipe(model, data)
+    assert isinstance(made, ClassificationRecipe)
+    return made

@@ -1,6 +1,11 @@
-"""The record of a training run of a classifier: what `training.recipe` has, and its network, data and augmentation."""
+"""The record of a training run of a classifier: what `training.recipe` has, and its network, data and losses.
+
+What is done to images differs between small ones, that live on the device whole (`ClassificationRecipe`, here), and
+photographs (`photograph_recipe`).
+"""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
@@ -11,44 +16,68 @@ from resnets.training.recipe import PLAIN, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassificationRecipe(Recipe):
-    """A training run of a classifier of small images."""
+class ClassifierRecipe(Recipe):
+    """A training run of a classifier, whatever its images are."""
 
     model: str
     """A name of the catalogue."""
     changes: dict[str, Any] = field(default_factory=dict)
     """Arguments in which the network differs from its row of the catalogue: `changes.shortcut=B`."""
     data: str
-    """`digits`, `cifar10`, `cifar100`, or the path of a folder of pictures."""
+    """A name or a path: what `resnets.data.sources` opens."""
     validation_images: int = 0
     """How many training images are held out, drawn by the seed."""
+    flip: bool = True
+    """Whether images are mirrored at random."""
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    """Both parameters of the Beta distribution of the shares in which images are mixed (`data.mixup`); 0: never."""
+    bn_batches: int = 0
+    """Over how many training batches BN's statistics are averaged in the end; 0: they are those of training."""
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        try:
+            row(self.model)
+        except ValueError as error:
+            found.append(f"model is {self.model!r}: {error}")
+        else:
+            found += _refused(self.model, self.changes)
+        found += [
+            f"{f} is {getattr(self, f)}, allowed is 0 or more"
+            for f in ("validation_images", "bn_batches")
+            if getattr(self, f) < 0
+        ]
+        if not 0 <= self.label_smoothing < 1:
+            found.append(f"label_smoothing is {self.label_smoothing}, allowed is 0 to under 1")
+        if not 0 <= self.mixup < math.inf:
+            found.append(f"mixup is {self.mixup}, allowed is a finite number from 0")
+        if self.schedule == "plateau" and self.plateau_error == "validation_error" and not self.validation_images:
+            found.append(
+                "plateau_error is validation_error, allowed with validation_images only (or plateau_error=train_error)"
+            )
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationRecipe(ClassifierRecipe):
+    """A training run of a classifier of small images; `data` is `digits`, `cifar10`, `cifar100`, or a folder."""
+
     normalisation: Literal["pixel_mean", "channel_mean_std"] = "pixel_mean"
     """Subtract the training images' mean at each pixel (ResNet), or their channels' mean and divide by their std."""
     padding: int = 4
     """How far the normalised image is padded on each side before the random crop, in pixels."""
     padding_mode: Literal["zeros", "reflect"] = "zeros"
     """With zeros, or with the image mirrored at its edge."""
-    flip: bool = True
-    """Whether images are mirrored at random."""
-    label_smoothing: float = 0.0
 
     def problems(self) -> list[str]:
         found = super().problems()
-        try:
+        if self.padding < 0:
+            found.append(f"padding is {self.padding}, allowed is 0 or more")
+        with suppress(ValueError):  # an unknown model has been found already
             size = row(self.model).input_size
-        except ValueError as error:
-            found.append(f"model is {self.model!r}: {error}")
-        else:
-            found += _refused(self.model, self.changes)
             if self.padding_mode == "reflect" and self.padding >= size:
                 found.append(f"padding is {self.padding}, allowed with padding_mode reflect is 0 to {size - 1}")
-        found += [
-            f"{f} is {getattr(self, f)}, allowed is 0 or more"
-            for f in ("validation_images", "padding")
-            if getattr(self, f) < 0
-        ]
-        if not 0 <= self.label_smoothing < 1:
-            found.append(f"label_smoothing is {self.label_smoothing}, allowed is 0 to under 1")
         return found
 
 

@@ -1,16 +1,16 @@
 """The page of a run and the comparison of several: run folders read, and handed to the report as plain data."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from resnets.classification.examples import Examples
 from resnets.classification.recipes import is_papers
 from resnets.classification.run import Run, open_run
-from resnets.data.sources import open_data
 from resnets.evaluation.metrics import wilson
-from resnets.models.catalog import row
 from resnets.report import words
 from resnets.report.comparison import differences, write_comparison
 from resnets.report.page import RunReport, write_page
@@ -23,7 +23,11 @@ Published = Callable[[str, str], float | None]
 
 def report_run(folder: Path, published: Published) -> Path:
     """Writes `report.html` and the figures of the run in `folder`, finished or not; returns the page's path."""
-    return write_page(folder, describe_run(open_run(folder), published))
+    run = open_run(folder)
+    described = describe_run(run, published)
+    if described.evaluation:
+        described = replace(described, evaluation={**described.evaluation, **_pictures(run)})
+    return write_page(folder, described)
 
 
 def describe_run(run: Run, published: Published) -> RunReport:
@@ -40,7 +44,7 @@ def describe_run(run: Run, published: Published) -> RunReport:
         else {},
         data=run.record["data"] or {"name": run.recipe.data},
         published=published(run.recipe.model, run.recipe.data) if is_papers(run.record["departures"]) else None,
-        evaluation=evaluation and _evaluation(run, evaluation),
+        evaluation=evaluation and _evaluation(evaluation),
         iterations=run.recipe.iterations,
         seconds=evaluation["seconds"] if evaluation else None,
         diverged=bool(rows) and rows[-1].get("event", "").startswith("diverged"),
@@ -57,10 +61,8 @@ def _over(sessions: list[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def _evaluation(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
-    """The stored evaluation with intervals a class, and with the pictures of the worst mistakes."""
-    names = [entry["name"] for entry in evaluation["per_class"]]
-    test = open_data(run.recipe.data, "test", row(run.recipe.model).input_size)
+def _evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """The stored evaluation with an interval for each class, without pictures."""
     return {
         **evaluation,
         "per_class": [
@@ -70,15 +72,18 @@ def _evaluation(run: Run, evaluation: dict[str, Any]) -> dict[str, Any]:
             for e in evaluation["per_class"]
         ],
         "confusion": np.array(evaluation["confusion"]),
-        "mistakes": [
-            {
-                **mistake,
-                "image": test.images[mistake["index"]].numpy(),
-                "true": names[mistake["true"]],
-                "predicted": names[mistake["predicted"]],
-            }
-            for mistake in evaluation["mistakes"]
-        ],
+        "mistakes": [],
+    }
+
+
+def _pictures(run: Run) -> dict[str, Any]:
+    """Of the test: the worst mistakes, right answers, and pictures of the most frequent mistakes."""
+    stored = run.evaluation or {}
+    examples = Examples(str(run.folder), run.recipe.data)
+    return {
+        "mistakes": examples.shown(stored["mistakes"]),
+        "right": examples.right(),
+        "confused": examples.confused(stored["confusion"], stored["mistakes"]),
     }
 
 

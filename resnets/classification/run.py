@@ -14,13 +14,14 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.photograph_recipe import recipe_from
+from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import departures
 from resnets.classification.task import Classification, Data, load_data
 from resnets.evaluation.metrics import Counts, count
@@ -29,7 +30,7 @@ from resnets.models.weights import Weights, write_weights
 from resnets.runtime import environment, keep_memory, resolve_device, resolve_precision, set_precision
 from resnets.training.journal import last_row
 from resnets.training.loop import Outcome, train
-from resnets.training.recipe import from_dict, override
+from resnets.training.recipe import override
 
 RECIPE, RECORD, EVALUATION, WEIGHTS = "recipe.json", "run.json", "evaluation.json", "model.safetensors"
 RECORD_FIELDS = ("command", "device", "precision", "departures", "data", "sessions")
@@ -43,7 +44,7 @@ class Run:
     """A run folder and what its two records say."""
 
     folder: Path
-    recipe: ClassificationRecipe
+    recipe: ClassifierRecipe
     record: dict[str, Any]
 
     @property
@@ -58,7 +59,7 @@ class Run:
         return read_json(path, EVALUATION_FIELDS) if path.exists() else None
 
 
-def new_run(recipe: ClassificationRecipe, folder: Path, device: str = "auto") -> Run:
+def new_run(recipe: ClassifierRecipe, folder: Path, device: str = "auto") -> Run:
     """A run that `carry_out` can begin; nothing is written before its data are there.
 
     ValueError where `folder` is not empty, or where device and precision do not go together.
@@ -90,7 +91,7 @@ def open_run(folder: Path) -> Run:
         raise ValueError(f"{folder} is not a run folder: there is no {RECIPE} in it")
     values = read_json(path)
     try:
-        recipe = from_dict(ClassificationRecipe, values)
+        recipe = recipe_from(values)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return Run(folder, recipe, read_json(folder / RECORD, RECORD_FIELDS))
@@ -137,7 +138,11 @@ def carry_out(run: Run, label: str = "") -> Outcome:
             evaluate=task.evaluate,
             epoch_size=len(data.train),
             label=label,
+            companion=task.average,
+            measures=task.measures,
         )
+        if task.settle():
+            outcome = replace(outcome, errors=task.evaluate())
         _leave(run, task, outcome)
     return outcome
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.run import RECIPE, Run, carry_out, new_run, open_run
 from resnets.files import say
 from resnets.models.catalog import arguments
@@ -22,7 +22,7 @@ from resnets.training.recipe import changed_fields
 from resnets.training.window import Diverged
 
 
-def runs_of(recipes: Sequence[ClassificationRecipe], folders: Sequence[Path], device: str = "auto") -> list[Run]:
+def runs_of(recipes: Sequence[ClassifierRecipe], folders: Sequence[Path], device: str = "auto") -> list[Run]:
     """A run for each recipe: a new one, or the one in its folder, to go on with.
 
     ValueError where a folder holds another run, or something else.
@@ -65,11 +65,12 @@ def carry_out_together(runs: Sequence[Run]) -> dict[Path, str]:
 def _side_by_side(runs: Sequence[Run]) -> int:
     """How many can run at once: as many as there are cores, on a GPU all.
 
-    Only one where the network draws (dropout, dropped units): torch's generator is one for all threads.
+    Only one where something is drawn on the way (dropout, dropped units, mixup): torch's generator is one for all
+    threads.
     """
     recipe = runs[0].recipe
     network = arguments(recipe.model, **recipe.changes)
-    if any(network.get(name, 0) for name in ("drop_path", "dropout")):
+    if recipe.mixup or any(network.get(name, 0) for name in ("drop_path", "dropout")):
         return 1
     if runs[0].record["device"] == "cpu":
         return min(len(runs), torch.get_num_threads(), cores())

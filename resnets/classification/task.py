@@ -1,135 +1,178 @@
-"""What a recipe stands for: its data, network, batches, losses and evaluation, ready for the loop.
+"""What a recipe stands for: its network, batches, losses and evaluation, ready for the loop.
 
-Images travel as uint8 and live on the device; normalising, cropping and flipping happen there, a batch at a time.
+What its images are, and what is done to them, its data know: `small_data`, `photograph_data`.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import islice
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnets.classification.recipe import ClassificationRecipe
-from resnets.data.augment import BatchDraws, Stream, crop_flip
+from resnets.classification.photograph_data import load_photographs
+from resnets.classification.photograph_recipe import PhotographRecipe
+from resnets.classification.recipe import ClassificationRecipe, ClassifierRecipe
+from resnets.classification.small_data import load_small
 from resnets.data.images import ImageSet
-from resnets.data.sources import data_home, open_data
-from resnets.data.split import hold_out
-from resnets.data.statistics import statistics
+from resnets.data.mixup import Mixed, mixup
+from resnets.data.photographs import Photographs
 from resnets.evaluation.metrics import count
-from resnets.evaluation.protocols import single_view
 from resnets.files import say
-from resnets.models.catalog import row
 from resnets.models.factory import create_model
 from resnets.models.fused_norm import fused
 from resnets.native import Unavailable
 from resnets.preprocessing import Preprocessing
 from resnets.runtime import autocast
+from resnets.training.average import ALONE, Alone, Average
+from resnets.training.batch_statistics import estimate_anew
 from resnets.training.draws import GENERATOR
 
 
-@dataclass(frozen=True)
-class Data:
-    """The images of a run, on its device, and what was computed from the training images alone."""
+@runtime_checkable
+class Data(Protocol):
+    """The images of a run, of whatever kind, and what was computed from the training images alone."""
 
-    train: ImageSet
-    test: ImageSet
-    validation: ImageSet | None
-    preprocessing: Preprocessing
-    record: dict[str, Any]
-    """Names, counts and hashes, as the run's record keeps them."""
+    @property
+    def train(self) -> Any: ...
+    @property
+    def test(self) -> Any: ...
+    @property
+    def validation(self) -> Any: ...
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+    @property
+    def record(self) -> dict[str, Any]:
+        """Names, counts and hashes, as the run's record keeps them."""
+        ...
+
+    def batches(self, recipe: Any, step: int) -> Iterator[Any]:
+        """What makes the batch of iteration `step` and those after it."""
+        ...
+
+    def inputs(self, recipe: Any, batch: Any) -> tuple[Tensor, Tensor]:
+        """The augmented images (batch, 3, H, W) and labels of a batch, on the device."""
+        ...
+
+    def scores(self, model: nn.Module, images: Any) -> Tensor:
+        """Probabilities (N, classes) of `train`, `test` or `validation`, as a test sees them; float32."""
+        ...
+
+    def measures(self) -> dict[str, float]:
+        """What else stands in a row of the journal, for the time since the last call."""
+        ...
 
 
-def load_data(recipe: ClassificationRecipe, device: torch.device) -> Data:
-    """Reads the recipe's data, holds validation images out, and computes the normalisation from the rest."""
-    size = row(recipe.model).input_size
-    train, test = open_data(recipe.data, "train", size), open_data(recipe.data, "test", size)
-    record: dict[str, Any] = {"name": recipe.data, "train": train.fingerprint, "test": test.fingerprint}
-    validation = None
-    if recipe.validation_images:
-        kept, held, record["split"] = hold_out(len(train), recipe.validation_images, recipe.seed)
-        train, validation = train.subset(kept), train.subset(held)
-    record |= {
-        "train_images": len(train),
-        "test_images": len(test),
-        "validation_images": recipe.validation_images,
-    }
-    mean, std = statistics(train, recipe.normalisation, data_home() / "statistics")
-    preprocessing = Preprocessing(crop=size, resize=size, mean=mean, std=std, classes=train.classes)
-    on = device
-    return Data(train.to(on), test.to(on), validation and validation.to(on), preprocessing, record)
+def load_data(recipe: ClassifierRecipe, device: torch.device) -> Data:
+    """The recipe's data; ValueError, of one line, where they cannot be had."""
+    if isinstance(recipe, PhotographRecipe):
+        return load_photographs(recipe, device)
+    assert isinstance(recipe, ClassificationRecipe)
+    return load_small(recipe, device)
 
 
 class Classification:
-    """One recipe on one device: the four things the loop is handed, and what they share."""
+    """One recipe on one device: what the loop is handed, and what that shares."""
 
-    def __init__(self, recipe: ClassificationRecipe, data: Data, device: torch.device, precision: str) -> None:
+    def __init__(self, recipe: ClassifierRecipe, data: Data, device: torch.device, precision: str) -> None:
         self.recipe, self.data, self.device, self.precision = recipe, data, device, precision
-        self.normalise = data.preprocessing.normaliser(device)
         with GENERATOR:
             torch.manual_seed(recipe.seed)
             model = create_model(recipe.model, len(data.train.classes), **recipe.changes).to(device)
         self.model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
+        self.average: Alone | Average = Average(self.model, recipe.ema) if recipe.ema else ALONE
+        """What goes along with the network, is tested in its place, and takes it in the end."""
 
-    def batches(self, step: int) -> Iterator[BatchDraws]:
-        """Which images make the batch of iteration `step` and of those after it, and how each is cut."""
-        recipe = self.recipe
-        stream = Stream(len(self.data.train), recipe.batch_size, recipe.seed, recipe.padding, recipe.flip)
-        while True:
-            yield stream.batch(step).to(self.device)
-            step += 1
+    def batches(self, step: int) -> Iterator[Any]:
+        """What makes the batch of iteration `step` and those after it."""
+        return self.data.batches(self.recipe, step)
 
-    def inputs(self, batch: BatchDraws) -> tuple[Tensor, Tensor]:
+    def inputs(self, batch: Any) -> tuple[Tensor, Tensor]:
         """The augmented images (batch, 3, H, W) and labels of a batch."""
-        recipe, train = self.recipe, self.data.train
-        images = self.normalise(train.images[batch.indices])
-        images = crop_flip(images, batch.top, batch.left, batch.flip, recipe.padding, recipe.padding_mode)
-        memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
-        return images.contiguous(memory_format=memory_format), train.labels[batch.indices]
+        return self.data.inputs(self.recipe, batch)
 
-    def losses(self, batch: BatchDraws) -> dict[str, Tensor]:
-        """Cross entropy, and the training error on the augmented images of this batch, in percent."""
+    def losses(self, batch: Any) -> dict[str, Tensor]:
+        """Cross entropy, and the training error on the augmented images of this batch, in percent.
+
+        Where images are mixed, each counts for both of its labels, by their shares.
+        """
         images, labels = self.inputs(batch)
+        if self.recipe.mixup:
+            return self._mixed_losses(mixup(images, labels, self.recipe.mixup))
+        logits = self._logits(images)
+        return {"loss": self._cross_entropy(logits, labels), "train_error": _error(logits, labels)}
+
+    def _mixed_losses(self, mixed: Mixed) -> dict[str, Tensor]:
+        logits, share = self._logits(mixed.images), mixed.share
+        loss = share * self._cross_entropy(logits, mixed.labels)
+        loss = loss + (1 - share) * self._cross_entropy(logits, mixed.others)
+        error = share * _error(logits, mixed.labels) + (1 - share) * _error(logits, mixed.others)
+        return {"loss": loss, "train_error": error}
+
+    def _logits(self, images: Tensor) -> Tensor:
         with autocast(self.device, self.precision):
-            logits = self.network(images)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self.recipe.label_smoothing)
-        wrong = (logits.detach().argmax(1) != labels).float().mean()
-        return {"loss": loss, "train_error": 100 * wrong}
+            return self.network(images).float()
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
 
     def evaluate(self) -> dict[str, float]:
         """Test error and, where images are held out, validation error: single view, float32, percent."""
         sets = {"validation_error": self.data.validation, "test_error": self.data.test}
-        return {
-            name: count(self.scores(images), images.labels).top1_error
-            for name, images in sets.items()
-            if images is not None
-        }
+        with self.average.applied():
+            return {
+                name: count(self.scores(images), images.labels).top1_error
+                for name, images in sets.items()
+                if images is not None
+            }
 
-    def scores(self, images: ImageSet) -> Tensor:
+    def measures(self) -> dict[str, float]:
+        """What else stands in a row of the journal."""
+        return self.data.measures()
+
+    def scores(self, images: ImageSet | Photographs) -> Tensor:
         """Probabilities (N, classes) of whole images, float32."""
-        return single_view(self.model, images.images, self.normalise)
+        return self.data.scores(self.model, images)
+
+    def settle(self) -> bool:
+        """Training is over: the average, where there is one, becomes the network; BN's statistics are estimated anew.
+
+        For these batches come that would have come next, unmixed, in full precision. Returns whether that was asked
+        for: what `evaluate` said before is no longer so.
+        """
+        self.average.settle()
+        self.average = ALONE
+        if self.recipe.bn_batches:
+            batches = islice(self.batches(self.recipe.iterations), self.recipe.bn_batches)
+            estimate_anew(self.model, (self.inputs(batch)[0] for batch in batches))
+        return self.recipe.bn_batches > 0
 
     @cached_property
     def network(self) -> Callable[[Tensor], Tensor]:
         """The model as training calls it: on the fast path that the recipe asks for, where this machine has it."""
         if self.recipe.fused:
-            return _fused(self.model)
+            return _fused(self.model, self.device.type)
         return _compiled(self.model) if self.recipe.compile else self.model
 
 
-def _fused(model: nn.Module) -> Callable[[Tensor], Tensor]:
+def _error(logits: Tensor, labels: Tensor) -> Tensor:
+    """In percent."""
+    return 100 * (logits.detach().argmax(1) != labels).float().mean()
+
+
+def _fused(model: nn.Module, device: str) -> Callable[[Tensor], Tensor]:
     """`model` with BN, addition and ReLU as one operation; where there is no kernel, a line says so."""
     try:
-        with fused():
+        with fused(device):
             pass
     except Unavailable as reason:
         say(f"fused operations are not to be had here, going on without them: {reason}")
         return model
 
     def call(images: Tensor) -> Tensor:
-        with fused():
+        with fused(device):
             return model(images)
 
     return call

@@ -41,7 +41,7 @@ def check(arguments: argparse.Namespace) -> Said:
     from resnets.data.check import check as look
     from resnets.data.check import check_text
 
-    record = look(arguments.source)
+    record = look(arguments.source, arguments.quarantine)
     return record, check_text(record)
 
 

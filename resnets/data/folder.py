@@ -13,6 +13,7 @@ import torch
 from resnets.data.images import ImageSet
 from resnets.data.photographs import Photographs
 from resnets.data.pictures import read_picture
+from resnets.data.quarantine import kept
 from resnets.data.split import fifth
 from resnets.files import Log, say
 from resnets.runtime import cores
@@ -26,12 +27,15 @@ _SUFFIXES = (
 def folder(path: Path, size: int, split: Literal["train", "test"], log: Log = say) -> ImageSet:
     """The pictures of `split` under `path`, uint8 (N, 3, size, size).
 
-    Which those are, `photographs` says; each is `read_picture(file, size, size)`. ValueError, of one line, where
-    `photographs` raises one or a picture cannot be read.
+    Which those are, `photographs` says, and what is named in `quarantine.txt` is left out; each is
+    `read_picture(file, size, size)`. ValueError, of one line, where `photographs` raises one or a picture cannot be
+    read.
     """
     if size < 1:
         raise ValueError(f"size of the pictures is {size}, allowed are whole numbers from 1")
     found, files = _find(Path(path), split, log)
+    if (indices := kept(found.names, Path(path), log)) is not None:
+        found, files = found.subset(indices), [files[index] for index in indices.tolist()]
     return ImageSet(found.name, _read(files, size), found.labels, found.classes)
 
 
@@ -61,15 +65,21 @@ def is_flat(path: Path) -> bool:
 
 def unlabelled(path: Path, log: Log = say) -> Photographs:
     """The pictures of a flat folder, in the order of their names: no classes, and -1 for every label."""
+    files = pictures_below(path, log)
+    names = tuple(_normal(file.name) for file in files)
+    labels = torch.full((len(files),), -1)
+    return Photographs(str(path), names, labels, (), *reading(files))
+
+
+def pictures_below(path: Path, log: Log = say) -> list[Path]:
+    """The pictures in a folder and below, sorted; other files, which are not, are counted in a message to `log`."""
     try:
         files, ignored = _walk(path)
     except OSError as error:
         raise ValueError(f"{error.filename or path}: cannot be read ({error.strerror})") from None
     if ignored:
-        log(f"{path}: {ignored} files ignored, whose names do not end like a picture's")
-    names = tuple(_normal(file.name) for file in files)
-    labels = torch.full((len(files),), -1)
-    return Photographs(str(path), names, labels, (), *reading(files))
+        log(f"{path}: {ignored} files or linked folders ignored, whose names do not end like a picture's")
+    return files
 
 
 def _find(path: Path, split: str, log: Log) -> tuple[Photographs, list[Path]]:
@@ -161,6 +171,8 @@ def _pictures(folder: Path, classes: list[str], log: Log) -> list[list[Path]]:
         ignored += others
     if ignored:
         log(f"{folder}: {ignored} files or linked folders ignored, whose names do not end like a picture's")
+    if loose := sum(_is_picture(path) for path in folder.iterdir() if not path.is_dir()):
+        log(f"{folder}: {loose} pictures ignored that lie in no class's folder")
     return pictures
 
 

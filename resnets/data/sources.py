@@ -12,6 +12,7 @@ from resnets.data.folder import folder, is_flat, photographs, unlabelled
 from resnets.data.ilsvrc import TRAIN
 from resnets.data.images import ImageSet
 from resnets.data.photographs import Photographs
+from resnets.data.quarantine import without_quarantined
 from resnets.data.ranges import is_address
 from resnets.data.shards import is_sharded, shards
 from resnets.files import Log, caches, say
@@ -56,16 +57,26 @@ def open_whole(name_or_path: str | Path, split: Literal["train", "test"], log: L
     return found if isinstance(found, ImageSet) else open_photographs(found, split, log)
 
 
-def open_photographs(name_or_path: str | Path, split: Literal["train", "test"], log: Log = say) -> Photographs:
+def open_photographs(
+    name_or_path: str | Path, split: Literal["train", "test"], log: Log = say, *, everything: bool = False
+) -> Photographs:
     """The pictures of `split`, of any size and still encoded: `imagenet`, or what lies at a path or an address.
 
     That is a folder with a sub-folder for each class (`resnets.data.folder`), a list (`lists`), a folder or an address
     of shards (`shards`), or what `resnets data prepare imagenet` made. For testing it may also be a folder of pictures
-    and nothing else: a set without labels. ValueError, of one line, where there is no such data, or it is damaged.
+    and nothing else: a set without labels. What a `quarantine.txt` with it names is left out, unless `everything` is
+    asked for, and a line says so. ValueError, of one line, where there is no such data, or it is damaged.
     """
     name = str(name_or_path)
     if is_address(name):
         return shards(name, split, log)
+    path, found = _photographs(name_or_path, split, log)
+    return found if everything else without_quarantined(found, path, log)
+
+
+def _photographs(name_or_path: str | Path, split: Literal["train", "test"], log: Log) -> tuple[Path, Photographs]:
+    """Where on the disk the set lies, and all of it."""
+    name = str(name_or_path)
     path = data_home() / name if name == IMAGENET else Path(name_or_path).expanduser()
     try:
         kind = path.stat().st_mode
@@ -76,15 +87,15 @@ def open_photographs(name_or_path: str | Path, split: Literal["train", "test"], 
     if not stat.S_ISDIR(kind):
         if path.suffix.lower() not in lists.SUFFIXES:
             raise ValueError(f"data: {name!r} is a file, but no list; {_PHOTOGRAPHS}")
-        return lists.listed(path, split, log)
+        return path, lists.listed(path, split, log)
     if (path / f"{TRAIN}.tar").is_file():
         raise ValueError(f"{path}: ImageNet's archives; type: resnets data prepare imagenet --from {path}")
     if is_sharded(path):
-        return shards(path, split, log)
+        return path, shards(path, split, log)
     if split == "test" and is_flat(path):
-        return unlabelled(path, log)
+        return path, unlabelled(path, log)
     found = photographs(path, split, log)
-    return named(found, path / SYNSETS) if (path / SYNSETS).is_file() else found
+    return path, named(found, path / SYNSETS) if (path / SYNSETS).is_file() else found
 
 
 def _find(name_or_path: str | Path, split: Literal["train", "test"], size: int | None) -> ImageSet | Path:

@@ -176,10 +176,19 @@ void moments(const T* x, const Map<T>& map, int threads, float* mean, float* var
     }
 }
 
+// Where the running averages are after this batch; their variance is the unbiased one. They may be null.
+inline void follow(float* average, const float* moments, int64_t channels, double factor, float momentum) {
+    if (!average) return;
+    for (int64_t c = 0; c < channels; ++c) average[c] += momentum * (float(factor * moments[c]) - average[c]);
+}
+
 template <typename T, bool ADDED, bool RELU>
 void forward(const T* x, const T* added, T* y, const Map<T>& map, int threads, const float* weight, const float* bias,
-             float eps, float* mean, float* variance) {
+             float eps, float* mean, float* variance, float* running_mean, float* running_variance, float momentum) {
     moments(x, map, threads, mean, variance);
+    const double rows = double(map.size) / map.channels;
+    follow(running_mean, mean, map.channels, 1, momentum);
+    follow(running_variance, variance, map.channels, rows / (rows - 1), momentum);
     std::vector<float> scale(map.channels), shift(map.channels);
     for (int64_t c = 0; c < map.channels; ++c) {
         scale[c] = weight[c] / std::sqrt(double(variance[c]) + eps);
@@ -269,10 +278,12 @@ void backward(const T* dy, const T* second, const T* y, const T* x, T* dx, T* ke
 
 template <typename T>
 static void forward_of(const void* x, const void* added, void* y, int64_t rows, int64_t channels, int threads, bool relu,
-                       const float* weight, const float* bias, float eps, float* mean, float* variance) {
+                       const float* weight, const float* bias, float eps, float* mean, float* variance,
+                       float* running_mean, float* running_variance, float momentum) {
     const auto chosen = added ? (relu ? forward<T, true, true> : forward<T, true, false>)
                               : (relu ? forward<T, false, true> : forward<T, false, false>);
-    chosen((const T*)x, (const T*)added, (T*)y, Map<T>(rows, channels), threads, weight, bias, eps, mean, variance);
+    chosen((const T*)x, (const T*)added, (T*)y, Map<T>(rows, channels), threads, weight, bias, eps, mean, variance,
+           running_mean, running_variance, momentum);
 }
 
 template <typename T>
@@ -288,9 +299,10 @@ static void backward_of(const void* dy, const void* second, const void* y, const
 
 extern "C" void batch_norm_forward(int bfloat16, const void* x, const void* added, void* y, int64_t rows,
                                    int64_t channels, int threads, int relu, const float* weight, const float* bias,
-                                   float eps, float* mean, float* variance) {
+                                   float eps, float* mean, float* variance, float* running_mean,
+                                   float* running_variance, float momentum) {
     (bfloat16 ? forward_of<BFloat16> : forward_of<float>)(x, added, y, rows, channels, threads, relu, weight, bias, eps,
-                                                          mean, variance);
+                                                          mean, variance, running_mean, running_variance, momentum);
 }
 
 extern "C" void batch_norm_backward(int bfloat16, const void* dy, const void* second, const void* y, const void* x,

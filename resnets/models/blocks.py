@@ -54,10 +54,9 @@ class ZeroPad(nn.Module):
         self.stride, self.subsample = stride, subsample
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N D h w"]:
-        if self.subsample == "mean":
-            x = F.avg_pool2d(x, self.stride, ceil_mode=True)
-        else:
-            x = x[:, :, :: self.stride, :: self.stride]
+        if self.stride > 1:  # not x[:, :, ::2, ::2], whose gradient loses the memory format
+            mean = self.subsample == "mean"
+            x = F.avg_pool2d(x, self.stride if mean else 1, self.stride, ceil_mode=mean)
         return F.pad(x, (0, 0, 0, 0, self.before, self.after))
 
     def extra_repr(self) -> str:

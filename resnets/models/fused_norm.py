@@ -5,17 +5,16 @@
 
 A network calls batch_norm, +, relu, one after the other, and each reads and writes a whole batch of maps. Within
 `fused()` the first of them only notes what is asked for; an addition joins the note, and ReLU, or whatever else needs
-the values, has all of it done at once by batch_norm.cpp. The network stays as it is written, and so do its gradients
-and its running averages, but for rounding: values are rounded once where the plain path rounds after each operation.
+the values, has all of it done at once: by batch_norm.cpp on a CPU, by batch_norm_triton.py on CUDA. The network stays
+as it is written, and so do its gradients and its running averages, but for rounding: values are rounded once where the
+plain path rounds after each operation.
 
-What the kernel cannot do (evaluation, another device, maps that are not channels-last) goes the plain way.
+What the kernels cannot do (evaluation, another device, maps that are not channels-last) goes the plain way.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes import CDLL, c_float, c_int, c_int64, c_void_p
-from functools import cache
-from math import lcm
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -25,16 +24,14 @@ from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
-from resnets.native import library
-
-GROUP = 64
-"""How many values batch_norm.cpp works on at once: a map has to be whole groups of whole pixels."""
+from resnets.models import batch_norm_cpu
+from resnets.native import Unavailable
 
 
 @contextmanager
-def fused() -> Iterator[None]:
+def fused(device: str = "cpu") -> Iterator[None]:
     """Within it BN, addition and ReLU are one operation where that can be. Raises `native.Unavailable`."""
-    _kernels()
+    _load(device)
     with _Fusing():
         yield
 
@@ -43,17 +40,26 @@ def fused() -> Iterator[None]:
 # The operation
 
 
-@cache
-def _kernels() -> CDLL:
-    kernels = library("resnets.models", "batch_norm.cpp")
-    place, size, moments = c_void_p, [c_int64, c_int64, c_int, c_int], [c_void_p, c_void_p]
-    kernels.batch_norm_forward.argtypes = [c_int, *[place] * 3, *size, place, place, c_float, *moments]
-    kernels.batch_norm_backward.argtypes = [c_int, *[place] * 6, *size, place, c_float, *moments, *moments]
-    return kernels
+_KERNELS: dict[str, ModuleType] = {}
+"""What computes it on each kind of device, as far as it was asked for: modules with `fits`, `forward`, `backward`."""
+
+
+def _load(device: str) -> None:
+    if device == "cpu":
+        batch_norm_cpu.load()
+        _KERNELS[device] = batch_norm_cpu
+    elif device == "cuda":
+        try:
+            from resnets.models import batch_norm_triton
+        except ImportError as error:
+            raise Unavailable(str(error)) from None
+        _KERNELS[device] = batch_norm_triton
+    else:
+        raise Unavailable(f"there are no kernels for {device}")
 
 
 class _BatchNorm(torch.autograd.Function):
-    """relu(BN(x) + added) by the moments of the batch: y twice, and the moments, C values each.
+    """relu(BN(x) + added) by the moments of the batch, of which `averages`, running ones, take their part: y, twice.
 
     The two y are one map. What a unit passes on goes two ways, into the next branch and around it; where the second
     takes the second y, the kernel adds their gradients, which autograd would do in a pass of its own.
@@ -61,45 +67,36 @@ class _BatchNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, added: Tensor | None, eps: float, relu: bool
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        y = torch.empty_like(x)
-        mean, variance = torch.empty(2, x.shape[1])
-        maps, values = _places(x, added, y), _places(weight, bias)
-        _kernels().batch_norm_forward(_kind(x), *maps, *_size(x), relu, *values, eps, *_places(mean, variance))
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        averages: tuple[Tensor | None, Tensor | None],
+        momentum: float,
+        eps: float,
+        added: Tensor | None,
+        relu: bool,
+    ) -> tuple[Tensor, Tensor]:
+        compute = _KERNELS[x.device.type].forward
+        y, mean, variance = compute(x, weight, bias, averages, momentum, eps, added, relu)
         ctx.save_for_backward(y, x, weight, mean, variance)
         ctx.eps, ctx.relu, ctx.adds = eps, relu, added is not None
-        ctx.mark_non_differentiable(mean, variance)
         ctx.set_materialize_grads(False)
-        return y, y.detach(), mean, variance
+        return y, y.detach()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         y, x, weight, mean, variance = ctx.saved_tensors
-        given = [g.to(x.dtype).contiguous(memory_format=torch.channels_last) for g in gradients[:2] if g is not None]
+        given = [g.to(x.dtype).contiguous(memory_format=torch.channels_last) for g in gradients if g is not None]
         if not given:
-            return (None,) * 6
+            return (None,) * 8
         dy, second = given[0], given[1] if len(given) == 2 else None
-        kept = torch.empty_like(x) if second is not None or (ctx.adds and ctx.relu) else None
-        dx = torch.empty_like(x)
-        dweight, dbias = torch.empty(2, x.shape[1])
-        maps, values = _places(dy, second, y, x, dx, kept), _places(mean, variance, dweight, dbias)
-        _kernels().batch_norm_backward(_kind(x), *maps, *_size(x), ctx.relu, *_places(weight), ctx.eps, *values)
-        return dx, dweight, dbias, (dy if kept is None else kept) if ctx.adds else None, None, None
-
-
-def _kind(x: Tensor) -> bool:
-    return x.dtype == torch.bfloat16
-
-
-def _size(x: Tensor) -> tuple[int, int, int]:
-    """Rows, channels, and how many threads may work."""
-    return x.numel() // x.shape[1], x.shape[1], torch.get_num_threads()
-
-
-def _places(*tensors: Tensor | None) -> list[int | None]:
-    return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
+        keep = second is not None or (ctx.adds and ctx.relu)
+        compute = _KERNELS[x.device.type].backward
+        dx, dweight, dbias, kept = compute(dy, second, y, x, weight, mean, variance, ctx.eps, ctx.relu, keep)
+        dadded = (dy if kept is None else kept) if ctx.adds else None
+        return dx, dweight, dbias, None, None, None, dadded, None
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -124,7 +121,12 @@ class _Asked:
     """One call of batch_norm in training. Its running averages move once, however often its values are needed."""
 
     def __init__(
-        self, x: Tensor, averages: tuple[Tensor | None, ...], affine: tuple[Tensor, Tensor], momentum: float, eps: float
+        self,
+        x: Tensor,
+        averages: tuple[Tensor | None, Tensor | None],
+        affine: tuple[Tensor, Tensor],
+        momentum: float,
+        eps: float,
     ) -> None:
         self.x, self.averages, self.affine, self.momentum, self.eps = x, averages, affine, momentum, eps
 
@@ -141,18 +143,14 @@ class _Asked:
         eps: float = 1e-5,
     ) -> "_Asked | None":
         """The call, None where the kernel cannot do it; the arguments are those of `F.batch_norm`."""
-        if not training or weight is None or bias is None or weight.dtype != torch.float32 or not _fits(input):
+        if not training or weight is None or bias is None or not _fits(input):
+            return None
+        if any(t is not None and t.dtype != torch.float32 for t in (weight, bias, running_mean, running_var)):
             return None
         return cls(input, (running_mean, running_var), (weight, bias), momentum, eps)
 
     def values(self, added: Tensor | None, relu: bool) -> Tensor:
-        y, twin, mean, variance = _BatchNorm.apply(self.x, *self.affine, added, self.eps, relu)
-        y.twin = twin
-        rows = self.x.numel() // self.x.shape[1]
-        with torch.no_grad():
-            for average, moment in zip(self.averages, (mean, variance * (rows / (rows - 1))), strict=True):
-                if average is not None:
-                    average.lerp_(moment, self.momentum)
+        y, y.twin = _BatchNorm.apply(self.x, *self.affine, self.averages, self.momentum, self.eps, added, relu)
         self.averages = (None, None)
         return y
 
@@ -161,11 +159,11 @@ def _fits(x: Tensor) -> bool:
     """Whether the kernel can work on the maps `x`."""
     return (
         x.dim() == 4
-        and x.device.type == "cpu"
+        and x.device.type in _KERNELS
         and x.dtype in (torch.bfloat16, torch.float32)
         and x.is_contiguous(memory_format=torch.channels_last)
-        and x.numel() % lcm(GROUP, x.shape[1]) == 0
         and 0 < x.shape[1] < x.numel()
+        and _KERNELS[x.device.type].fits(x)
     )
 
 

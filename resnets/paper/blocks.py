@@ -76,7 +76,7 @@ def speed(results: Path) -> str:
     if not lines:
         return missing("resnets bench training --results results/bench/speed.jsonl")
     newest = {(line["kind"], line["model"], line["batch"], line["device"]): line for line in lines}
-    head = ("what", "side", "images/s", "beside plain", "of the limit")
+    head = ("what", "side", "images/s", "beside plain", "of the limit", "apart", "test error, %")
     rows = [
         (
             f"{kind} of `{model}`, batch {batch}" if number == 0 else "",
@@ -84,11 +84,13 @@ def speed(results: Path) -> str:
             f"{side['images_per_second']:,.0f}" if side["images_per_second"] >= 100 else side["images_per_second"],
             f"{side['ratio']:.2f}",
             f"{side['share_of_limit']:.0%}",
+            f"{side['apart']:.1g}" if "apart" in side else "",
+            f"{side['error']:.2f}" if "error" in side else "",
         )
         for (kind, model, batch, _), line in newest.items()
         for number, (name, side) in enumerate(line["sides"].items())
     ]
-    return f"{table(head, 'llrrr', rows)}\n\nAll sides of a thing in one run, in turn. {conditions(newest.values())}"
+    return f"{table(head, 'llrrrrr', rows)}\n\nAll sides of a thing in one run, in turn. {conditions(newest.values())}"
 
 
 def precision(results: Path) -> str:

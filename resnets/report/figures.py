@@ -2,7 +2,7 @@
 
 from resnets.report.curves import Curve, error_curves, learning_rate
 from resnets.report.degradation import degradation
-from resnets.report.grids import confusion, mistakes
+from resnets.report.grids import confusion, mistakes, overlay
 from resnets.report.style import save_png, to_png_base64, to_svg
 from resnets.report.unit_drawing import Panel, units_figure
 from resnets.report.unit_graph import unit_graph
@@ -15,6 +15,7 @@ __all__ = [
     "error_curves",
     "learning_rate",
     "mistakes",
+    "overlay",
     "save_png",
     "to_png_base64",
     "to_svg",

@@ -9,10 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from PIL import Image
 
 from resnets.report.style import CELL, INK, MUTED, RULE, class_label, drawable, new_figure, say_empty, styled
 
 _MISTAKES = LinearSegmentedColormap.from_list("mistakes", ["#ffffff", "#fbd9bd", "#e8833a", "#b34700", "#6b2800"])
+_WARM = LinearSegmentedColormap.from_list("warm", ["#3b1a6e", "#b8336a", "#f5803e", "#fde968"])
 _COUNTED = 20  # up to this many classes a cell has room for its count
 _NAMED = 40  # up to this many, the axes have room for every name
 _SMALL = 128  # pixels: a smaller picture is enlarged, and its pixels are kept square
@@ -118,3 +120,21 @@ def mistakes(images: Any, captions: Sequence[str], width: float = 7.6) -> Figure
         lines = textwrap.wrap(drawable(caption, 60), width=max(10, int(13.5 * cell)))
         panel.text(0.5, -0.04, "\n".join(lines[:3]), transform=panel.transAxes, va="top", ha="center", fontsize=7.5)
     return figure
+
+
+def overlay(image: Any, heat: Any) -> np.ndarray:
+    """A picture, uint8 (3, H, W), in grey, and over it where `heat`, float (h, w), is positive: the more, the warmer.
+
+    `heat` is scaled to the picture; its largest value is the warmest colour, whatever it is. uint8 (3, H, W); pictures
+    under 128 pixels are enlarged first, as a map has to be smooth.
+    """
+    picture = Image.fromarray(np.ascontiguousarray(np.asarray(image).transpose(1, 2, 0)))
+    factor = max(1, _SMALL // max(picture.size))
+    picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    positive = np.maximum(np.asarray(heat, dtype=np.float32), 0)
+    strength = np.asarray(Image.fromarray(positive).resize(picture.size, Image.Resampling.BICUBIC))
+    strength = np.clip(strength / max(float(positive.max()), 1e-12), 0, 1)[..., None]
+    grey = np.asarray(picture.convert("L"), dtype=np.float32)[..., None]
+    colour = 255 * _WARM(strength[..., 0])[..., :3]
+    mixed = grey + 0.75 * np.sqrt(strength) * (colour - grey)
+    return np.clip(mixed.round(), 0, 255).astype(np.uint8).transpose(2, 0, 1)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from resnets.files import write_atomic
 from resnets.report import words
-from resnets.report.figures import confusion, error_curves, learning_rate, mistakes, save_png, to_svg
+from resnets.report.figures import confusion, error_curves, learning_rate, mistakes, overlay, save_png, to_svg
 from resnets.report.summary import (
     RunReport,
     class_names,
@@ -122,7 +122,11 @@ def _contents(run: RunReport) -> dict[str, Any]:
         "classes": classes(evaluation.get("per_class") or []),
         "few": _FEW,
         "confused": confused(evaluation),
-        "mistakes": [_mistake(one) for one in list(evaluation.get("mistakes") or [])[:_PICTURES]],
+        "confused_pictures": {
+            pair: [picture_uri(image) for image in images] for pair, images in evaluation.get("confused", {}).items()
+        },
+        "mistakes": [_shown(one) for one in list(evaluation.get("mistakes") or [])[:_PICTURES]],
+        "right": [_shown(one) for one in evaluation.get("right", ())],
         "tables": {
             "Recipe": words.flatten(run.recipe),
             "Data": words.flatten(run.data),
@@ -132,16 +136,28 @@ def _contents(run: RunReport) -> dict[str, Any]:
     }
 
 
-def _mistake(one: Mapping[str, Any]) -> dict[str, Any]:
-    image = Image.fromarray(np.ascontiguousarray(np.asarray(one["image"]).transpose(1, 2, 0)))
-    small = max(image.size) <= 64
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG" if small else "JPEG", quality=88)
-    kind = "image/png" if small else "image/jpeg"
+def _shown(one: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer of the network as the page shows it: pictures as addresses, probability in percent."""
+    heat = one.get("map")
     return {
         **one,
-        "image": data_uri(kind, buffer.getvalue()),
-        "small": small,
+        "image": picture_uri(one["image"]),
+        "map": None if heat is None else picture_uri(overlay(one["image"], heat)),
+        "small": _is_small(one["image"]),
         "percent": 100 * one["probability"],
     }
+
+
+def _is_small(image: Any) -> bool:
+    """Whether the pixels of a picture (3, H, W) are to be seen as squares."""
+    return max(np.asarray(image).shape[1:]) <= 64
+
+
+def picture_uri(image: Any) -> str:
+    """A picture, uint8 (3, H, W), no larger than a thumbnail, as an address that holds it."""
+    made = Image.fromarray(np.ascontiguousarray(np.asarray(image).transpose(1, 2, 0)))
+    made.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    buffer = io.BytesIO()
+    small = _is_small(image)
+    made.save(buffer, format="PNG" if small else "JPEG", quality=88)
+    return data_uri("image/png" if small else "image/jpeg", buffer.getvalue())

@@ -35,7 +35,9 @@ class RunReport:
     """None before the run is finished, or `images`, `top1_error`, `top5_error` (or None), `interval` (low,
     high), and perhaps `per_class` [(name, images, error, low, high)], a line for each class in
     their order, its last three None where the class has no images; `confusion` (C, C), rows the true classes;
-    `mistakes`, the worst first: [{image uint8 (3, H, W), true, predicted, probability 0 to 1, index}]."""
+    `mistakes`, the worst first: [{image uint8 (3, H, W), true, predicted, probability 0 to 1, index}], perhaps with
+    `map`, float (h, w), what speaks for the predicted class where; `right`, the same of right answers; `confused`, by
+    (true, predicted) pictures uint8 (3, H, W) of that mistake."""
     iterations: int | None = None
     """How many steps the recipe asks for."""
     seconds: float | None = None

@@ -52,8 +52,7 @@ def _function(call: fx.Node, inputs: int) -> Said | None:
             zeros = sum(_numbers(call.args[1])[4:])
             return ("zeros", f"{zeros} zero channels") if zeros else None
         case "avg_pool2d":
-            (side,) = _numbers(call.args[1:2])
-            return ("pool", f"average pool, /{side}") if side > 1 else None
+            return _average(_numbers(call.args[1:]))
         case "mean":
             return "pool", "average pool"
         case "getitem":
@@ -92,12 +91,17 @@ def _formula(part: Any) -> str:
 
 
 def _part(index: Any) -> Said | None:
-    """Some of the channels, or one of so many pixels."""
-    channels, *pixels = index[1:]
-    if channels != slice(None):
-        return "pick", f"first {channels.stop} channels"
-    stride = (pixels[-1].step or 1) if pixels else 1
-    return ("pick", f"1 of {stride}×{stride} pixels") if stride > 1 else None
+    """Some of the channels."""
+    channels = index[1]
+    return ("pick", f"first {channels.stop} channels") if channels != slice(None) else None
+
+
+def _average(sizes: list[int]) -> Said | None:
+    """Of a square with the side that comes first; a step as long, or the one behind it. A side of 1 only picks."""
+    side, step = sizes[0], sizes[-1]
+    if side > 1:
+        return "pool", f"average pool, /{side}"
+    return ("pick", f"1 of {step}×{step} pixels") if step > 1 else None
 
 
 def _arithmetic(name: str, call: fx.Node, inputs: int) -> Said:

@@ -1,12 +1,13 @@
 """Checkpoints: all that a run needs to go on, and nothing that can be computed again.
 
 The order of images, their augmentation, what the network draws and the learning rate are functions of seed and step,
-so the state is: the step, weights, momentum, the recorded events, and the sums since the last log line.
+so the state is: the step, weights, momentum, the weights' moving average where there is one, the recorded events, and
+the sums since the last log line.
 """
 
 import io
 import pickle
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from resnets.files import say, write_atomic
+from resnets.training.average import ALONE, Companion
 from resnets.training.recipe import Recipe
 from resnets.training.schedule import Event
 
@@ -34,15 +36,18 @@ class State:
     """Sums over the iterations since the last log line."""
     seconds: float
     """Time spent in the run so far, over all its sessions."""
+    companion: dict[str, Tensor] = field(default_factory=dict)
+    """What goes along with the weights: their moving average."""
 
     @classmethod
     def beginning(cls, recipe: Recipe) -> "State":
         """Before the first iteration: nothing to restore."""
         return cls(0, recipe.to_dict(), {}, {}, [], {}, 0.0)
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Puts weights and momentum back."""
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer, companion: Companion = ALONE) -> None:
+        """Puts weights and momentum back, and what goes along with them."""
         if self.step:
+            companion.restore(self.companion)
             model.load_state_dict(self.model)
             optimizer.load_state_dict(self.optimizer)
 

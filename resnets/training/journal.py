@@ -1,7 +1,8 @@
 """The journal of a run, `metrics.jsonl`: one line of JSON each time the loop logs, and one for each event.
 
 A row has `step epoch loss train_error test_error lr images_per_second` (errors in percent; `test_error`, and
-`validation_error` where images are held out, null between evaluations). An event has `step` and `event`.
+`validation_error` where images are held out, null between evaluations), and where data are loaded along the way
+`data_wait`, the part of the time spent waiting for them, in percent. An event has `step` and `event`.
 """
 
 import json

@@ -4,7 +4,6 @@ One turn: set the learning rate, seed what is drawn, compute the losses, go down
 every so many turns: a line in the journal, an evaluation, a checkpoint. The host waits for the device only there.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from resnets.training.average import ALONE, Companion
 from resnets.training.checkpoint import State, newest, save
 from resnets.training.interruption import Stopped, interruption
 from resnets.training.iteration import Captured, Eager, Iteration
@@ -20,7 +20,7 @@ from resnets.training.journal import Journal
 from resnets.training.optimiser import sgd
 from resnets.training.progress import Progress
 from resnets.training.recipe import Recipe, changed_fields, completed
-from resnets.training.schedule import Event, learning_rate, warmup_event
+from resnets.training.schedule import Event, learning_rate, new_events
 from resnets.training.window import Clock, Diverged, Window
 
 
@@ -43,6 +43,8 @@ def train(
     evaluate: Callable[[], dict[str, float]],
     epoch_size: int,
     label: str = "",
+    companion: Companion = ALONE,
+    measures: Callable[[], dict[str, float]] = dict,
 ) -> Outcome:
     """Trains `model` to the end of `recipe`, going on from the newest checkpoint in `folder` if there is one.
 
@@ -51,6 +53,8 @@ def train(
     What is drawn there from torch's generators follows from the seed and the step.
     `evaluate()` returns errors by name, in percent. `epoch_size` is the number of images in an epoch.
     `label` stands before every line of progress, where several runs share the screen.
+    `companion` is told of every iteration, and has its part in the checkpoints: a moving average of the weights.
+    `measures()` returns what else a row of the journal holds, for the iterations since the last one.
 
     Raises `Diverged` where loss or weights are not finite, `Stopped` after a signal (state saved), ValueError where
     the checkpoint belongs to another recipe.
@@ -67,7 +71,7 @@ def train(
         save(folder / "checkpoints", state)
     if changed := changed_fields(recipe.to_dict(), completed(type(recipe), state.recipe)):
         raise ValueError(f"{folder}: the checkpoint was made with another recipe: {'; '.join(changed)}")
-    state.restore(model, optimizer)
+    state.restore(model, optimizer, companion)
 
     start, events = state.step, list(state.events)
     window = Window(state.window, start, recipe)
@@ -81,10 +85,11 @@ def train(
             window.add(iteration(step, batch, rate))
 
             done = step + 1
+            companion.after(done)
             last = done == recipe.iterations
             evaluating = last or done % recipe.evaluate_every == 0
             if evaluating or done % recipe.log_every == 0:
-                means, speed = window.close(done), clock.speed(done)
+                means, speed, measured = window.close(done), clock.speed(done), measures()
                 if evaluating:
                     window.refuse_nonfinite(done, model)
                 errors = evaluate() if evaluating else {}
@@ -94,11 +99,14 @@ def train(
                     **errors,
                     "lr": rate,
                     "images_per_second": speed * recipe.batch_size,
+                    **measured,
                 }
                 journal.write(row)
                 progress.show(row)
-                if event := warmup_event(recipe, done, means.get("train_error", math.nan), events):
+                for event in new_events(recipe, done, row, events):
                     events.append(event)
+                    if not event.text:
+                        continue
                     journal.write({"step": done, "event": event.text})
                     progress.note(f"iteration {done}: {event.text}")
                 clock.mark(done)  # evaluating and logging are not counted in images_per_second
@@ -112,6 +120,7 @@ def train(
                     events,
                     window.sums,
                     clock.seconds(),
+                    companion.state(),
                 )
                 save(folder / "checkpoints", state)
             if stop.signum and not last:

@@ -7,6 +7,9 @@ from typing import Any
 
 from resnets.files import say
 
+DATA_BINDS = 5.0
+"""Percent of the time waiting for data, over which data and not computation decide how fast a run is."""
+
 
 class Progress:
     """Prints rows of the journal to standard error; as a context it leaves the cursor on a line of its own.
@@ -62,9 +65,17 @@ class Progress:
             f"error {', '.join(errors)}" if errors else "",
             f"lr {row['lr']:.4g}",
             f"{row['images_per_second']:.0f} images/s",
+            _binding(row.get("data_wait")),
             f"{duration(left)} left",
         ]
         return "  ".join(part for part in parts if part)
+
+
+def _binding(wait: float | None) -> str:
+    """Who waits for whom: `wait` is the part of the time that was spent waiting for data, in percent."""
+    if wait is None:
+        return ""
+    return f"data binds ({wait:.0f} % waiting)" if wait > DATA_BINDS else "compute binds"
 
 
 def duration(seconds: float) -> str:

@@ -26,13 +26,22 @@ class Recipe:
 
     lr: float
     """The learning rate, at its highest."""
-    schedule: Literal["steps", "one-cycle"] = "steps"
-    """"steps": `lr` times `lr_factor` at each milestone. "one-cycle": up to `lr`, then linearly down to zero."""
+    schedule: Literal["steps", "plateau", "one-cycle", "cosine"] = "steps"
+    """"steps": `lr` times `lr_factor` at each milestone. "plateau": `lr` times `lr_factor` each time that an error has
+    stopped falling. "one-cycle": up to `lr`, then linearly down to zero. "cosine": down to zero along a cosine."""
     milestones: tuple[int, ...] = ()
     """Where "steps" multiplies the learning rate, in iterations from the start."""
     lr_factor: float = 0.1
     rise: float = 0.25
     """The part of "one-cycle" in which the learning rate rises, 0 to 1."""
+    plateau_error: Literal["validation_error", "train_error"] = "validation_error"
+    """Which error "plateau" looks at: on images that are held out, or on the batches. Never that on the test images."""
+    plateau_patience: int = 25_000
+    """An error has stopped falling when it has not improved for so many iterations."""
+    plateau_improvement: float = 0.2
+    """It improves when it is lower than the least so far by more than this, in points."""
+    warmup: Literal["constant", "linear"] = "constant"
+    """At `warmup_lr`, or from there up to `lr`, which takes `warmup_iterations`."""
     warmup_lr: float | None = None
     """The learning rate of the warm-up; none: no warm-up."""
     warmup_error: float = 80.0
@@ -49,14 +58,16 @@ class Recipe:
     The papers only say how much; the Torch code that came with ResNet's followers decays all. "weights" is what
     fb.resnet.torch says of the original when it names "all" as its own deviation: taken wherever a paper is silent.
     """
+    ema: float = 0.0
+    """Decay of the moving average of the weights that is tested and kept (`training.average`); 0: the weights are."""
 
     precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
     channels_last: bool = True
     compile: bool = False
     """Through torch.compile, where it works; where it does not, a line says so and the run goes on without."""
     fused: bool = False
-    """BN, addition and ReLU as one operation (`models.fused_norm`), on a CPU with a C++ compiler; elsewhere as with
-    `compile`."""
+    """BN, addition and ReLU as one operation (`models.fused_norm`): on a CPU with a C++ compiler, on CUDA with Triton.
+    Elsewhere a line says so, and the run goes on without."""
     capture: bool = False
     """The whole iteration as one CUDA graph; refused where there is no CUDA."""
 
@@ -70,9 +81,9 @@ class Recipe:
 
     def problems(self) -> list[str]:
         """What is wrong with the values, one phrase a field: what was given, what is allowed."""
-        counts = ("iterations", "batch_size", "log_every", "evaluate_every", "checkpoint_every")
+        counts = ("iterations", "batch_size", "plateau_patience", "log_every", "evaluate_every", "checkpoint_every")
         found = [f"{f} is {getattr(self, f)}, allowed is 1 or more" for f in counts if getattr(self, f) < 1]
-        not_negative = ("lr", "lr_factor", "warmup_lr", "weight_decay")
+        not_negative = ("lr", "lr_factor", "plateau_improvement", "warmup_lr", "weight_decay")
         values = {f: getattr(self, f) for f in not_negative}
         found += [
             f"{f} is {value}, allowed is a finite number from 0"
@@ -85,10 +96,15 @@ class Recipe:
             found.append(f"rise is {self.rise}, allowed is 0 to 1")
         if self.warmup_iterations is not None and self.warmup_iterations < 1:
             found.append(f"warmup_iterations is {self.warmup_iterations}, allowed is 1 or more, or none")
+        if self.warmup == "linear" and None in (self.warmup_lr, self.warmup_iterations):
+            found.append("warmup is linear, allowed only with warmup_lr and warmup_iterations")
         if not 0 <= self.warmup_error <= 100:
             found.append(f"warmup_error is {self.warmup_error}, allowed is 0 to 100")
-        if not 0 <= self.momentum < 1:
-            found.append(f"momentum is {self.momentum}, allowed is 0 to under 1")
+        found += [
+            f"{f} is {getattr(self, f)}, allowed is 0 to under 1"
+            for f in ("momentum", "ema")
+            if not 0 <= getattr(self, f) < 1
+        ]
         if self.nesterov and self.momentum == 0:
             found.append("nesterov is True, allowed only with a momentum above 0")
         if self.compile and self.fused:

@@ -1,0 +1,39 @@
+"""BN's statistics, estimated anew once training has ended: a true average over batches, not a moving one.
+
+A moving average is over the last iterations, each with weights of its own; here the weights stand still. So it was done
+for the networks that the authors released (KaimingHe/deep-residual-networks). The estimate is that of Ioffe and Szegedy
+2015, algorithm 2: the mean over batches of their means, and of their unbiased variances.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+@torch.no_grad()
+def estimate_anew(model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Puts the averages over `batches`, at least one of normalised images (N, 3, H, W), into BN's running statistics.
+
+    Each layer sees what the layers before it make of a batch by the batch's own statistics, as in training; all else
+    (dropout, units that are left out) is as in testing. Momentum, and the mode of each layer, stay as they are.
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
+    if not layers:
+        return
+    modes = {module: module.training for module in model.modules()}
+    momenta = [layer.momentum for layer in layers]
+    try:
+        model.eval()
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # PyTorch's word for a plain average over all batches
+            layer.train()
+        for images in batches:
+            model(images)
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+        for module, mode in modes.items():
+            module.training = mode
