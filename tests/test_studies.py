@@ -212,7 +212,7 @@ def test_the_points_of_a_line() -> None:
     points = along_line(copy.deepcopy(a), states, [0.0, 1.0], [(x, labels)], [(x[:3], labels[:3])])
     for point, end in zip(points, (a, b), strict=True):
         estimate_statistics(end, [x])
-        logits = end(x)
+        logits = end(x).detach()
         assert point["train_loss"] == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-4)
         assert point["test_error"] == pytest.approx(100 * float((end(x[:3]).argmax(1) != labels[:3]).float().mean()))
     assert loss_and_error(a, [(x[:5], labels[:5]), (x[5:], labels[5:])]) == pytest.approx(

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from resnets.evaluation.protocols import inference
@@ -56,10 +55,11 @@ class _Watch:
             self.sums.setdefault(self.layer, _Sums()).add(output)
 
 
-def layer_responses(model: nn.Module, batches: Iterable[Float[Tensor, "N 3 H W"]]) -> dict[str, float]:
+def layer_responses(model: nn.Module, batches: Iterable[Tensor]) -> dict[str, float]:
     """The response of each 3x3 convolution that a BN follows, by name, in the order they are computed.
 
-    `batches` are normalised images on the model's device. ValueError where there is no such layer, or no image.
+    `batches` are normalised images (N, 3, H, W) on the model's device. ValueError where there is no such layer,
+    or no image.
     """
     names: dict[nn.Module, str] = {
         m: name for name, m in model.named_modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)
