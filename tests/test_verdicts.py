@@ -164,7 +164,7 @@ def test_the_papers_figures_are_those_of_the_tables() -> None:
 def test_scales() -> None:
     short = ENTRY.planned("short", 3)
     assert (short.iterations, short.milestones, short.seed) == (6_400, (3_200, 4_800), 3)
-    assert SCALES["short"](recipe("cifar10-preact_resnet110")).warmup_iterations == 40
+    assert Entry(recipe="cifar10-preact_resnet110").planned("short", 0).warmup_iterations == 40
     changed = {k for k, v in short.to_dict().items() if v != ENTRY.planned("paper", 3).to_dict()[k]}
     assert changed == {"iterations", "milestones"}
     assert ENTRY.planned("smoke", 0).data == "digits"

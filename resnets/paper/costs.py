@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import RECIPES, recipe
 from resnets.models.catalog import model_spec, row
 from resnets.models.factory import create_model
@@ -38,7 +38,7 @@ class Speed:
     hardware: str
     source: str
 
-    def seconds(self, run: ClassificationRecipe) -> float:
+    def seconds(self, run: ClassifierRecipe) -> float:
         """Of a whole run."""
         return self.seconds_of(run.model, run.iterations * run.batch_size)
 
@@ -83,7 +83,7 @@ def _images(line: Record) -> int:
     return line["iterations"] * int(changed[0] if changed else recipe(line["recipe"]).batch_size)
 
 
-def speed_here(runs: Sequence[ClassificationRecipe], known: Sequence[Speed], device: str) -> Speed:
+def speed_here(runs: Sequence[ClassifierRecipe], known: Sequence[Speed], device: str) -> Speed:
     """The speed that the cost of `runs` follows from: one recorded on this hardware, else timed now on the smallest.
 
     A recorded one of a network among the runs is preferred.
@@ -99,7 +99,7 @@ def speed_here(runs: Sequence[ClassificationRecipe], known: Sequence[Speed], dev
     return Speed(_timed(smallest, where, precision), smallest.model, hardware, "timed here just now")
 
 
-def _timed(run: ClassificationRecipe, device: torch.device, precision: str, iterations: int = 3) -> float:
+def _timed(run: ClassifierRecipe, device: torch.device, precision: str, iterations: int = 3) -> float:
     """Images a second over some iterations on random images, after one that is not counted."""
     set_precision(precision)
     size = row(run.model).input_size
@@ -125,6 +125,6 @@ def about(seconds: float) -> str:
     return duration(seconds) if seconds < 2 * 86_400 else f"{seconds / 86_400:,.0f} days"
 
 
-def disk(run: ClassificationRecipe) -> int:
+def disk(run: ClassifierRecipe) -> int:
     """Bytes that the folder of a run takes at most, its journal and page aside."""
     return COPIES * 4 * model_spec(run.model).params

@@ -88,6 +88,7 @@ class Entry:
     def planned(self, scale: str, seed: int) -> ClassificationRecipe:
         """The run of one seed."""
         chosen = override(recipe(self.recipe), [*self.changes, f"seed={seed}"])
+        assert isinstance(chosen, ClassificationRecipe)  # of small images; photographs have plans of their own
         return SCALES[scale](chosen)
 
     def folder(self, scale: str, seed: int) -> str:

@@ -233,10 +233,9 @@ STUDIES: dict[str, Callable[[Question, list[Subject], str, torch.device], Answer
 
 
 def _named(record: Record, *fields: str) -> dict[str, Any]:
-    return {
-        network["name"]: tuple(network[field] for field in fields) if len(fields) > 1 else network[fields[0]]
-        for network in record["networks"]
-    }
+    """By network one field, or several as a tuple."""
+    found = {net["name"]: tuple(net[field] for field in fields) for net in record["networks"]}
+    return {name: values if len(fields) > 1 else next(iter(values)) for name, values in found.items()}
 
 
 DRAWN: dict[str, Callable[[Record], Figure]] = {

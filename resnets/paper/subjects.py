@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.run import RECIPE, open_run
 from resnets.classification.trained import preprocessing_of
 from resnets.data.images import ImageSet
@@ -51,6 +52,8 @@ def subject(source: str, device: torch.device) -> Subject:
         state = newest(folder / "checkpoints")
         if state is None:
             raise ValueError(f"{source} has neither weights nor a checkpoint")
+        if not isinstance(run.recipe, ClassificationRecipe):
+            raise ValueError(f"{source} is a run on photographs: it can be looked at when it has finished")
         expected = _expected(run.recipe.data, run.recipe.model, run.recipe.normalisation)
         model = create_model(run.recipe.model, len(expected.classes), **run.recipe.changes)
         model.load_state_dict(state.model)
