@@ -107,4 +107,5 @@ def _digest_in(path: Path) -> str | None:
 
 
 def _save(figure: DocumentFigure, data: list[Record], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     save_png(figure.draw(data), path, texts={_DIGEST: digest(data)})
