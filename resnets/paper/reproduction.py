@@ -100,7 +100,8 @@ def _gradients_said(line: Record) -> str:
 
 def _towards_the_input(ratio: float) -> str:
     """Whether gradients vanish: the norm at the first layer over that at the last."""
-    return f"grows {ratio:,.3g} times" if ratio >= 1 else f"falls to {ratio:.3g} of it"
+    times = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
+    return f"grows {times} times" if ratio >= 1 else f"falls to {ratio:.3g} of it"
 
 
 def _growth_said(line: Record) -> str:
