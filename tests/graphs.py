@@ -93,6 +93,29 @@ def test_every_kind_becomes_onnx_for_any_size(kind: str, tmp_path: Path) -> None
     assert len(sizes_of(kind, tmp_path)) == 3
 
 
+class FixedPooling(nn.Module):
+    """Ends as VGG does, which ONNX has for one size only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4 * 49, 5)
+
+    def forward_features(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"pool": nn.functional.max_pool2d(self.conv(images), 8)}
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        pooled = nn.functional.adaptive_avg_pool2d(self.forward_features(images)["pool"], 7)
+        return self.last(pooled.flatten(1))
+
+
+def test_where_the_size_is_fixed_only_their_number_is_free(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    expected = Preprocessing(crop=56, resize=64, mean=[0.4, 0.5, 0.6])
+    checked = export.write_network(FixedPooling().eval(), expected, tmp_path / "net.onnx", {})
+    assert {(one["images"], one["height"], one["width"]) for one in checked} == {(1, 56, 56), (3, 56, 56)}
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tested.weights(tmp_path_factory.mktemp("weights") / "net.safetensors")

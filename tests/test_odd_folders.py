@@ -11,6 +11,7 @@ from test_cli_files import mount
 
 from resnets.cli import main
 from resnets.data.quarantine import NAME
+from resnets.data.sources import open_photographs
 
 
 def picture(path: Path, seed: int) -> None:
@@ -54,6 +55,13 @@ def test_from_the_check_to_the_page(odd: Path, tmp_path: Path, capsys: pytest.Ca
     predictions = json.loads(capsys.readouterr().out)["predictions"]
     assert len(predictions) == sum(COUNTS.values())
     assert {name for p in predictions for name in [p["classes"][0]["name"]]} <= set(COUNTS)
+    # Where the test is another one since, the page does not show wrong pictures.
+    assert "Some right answers" in page
+    (odd / NAME).write_text(open_photographs(odd, "test").names[0] + "\n", encoding="utf-8")
+    assert main(["report", str(run)]) == 0
+    assert "the page has no pictures" in capsys.readouterr().err
+    assert "Some right answers" not in (run / "report.html").read_text(encoding="utf-8")
+    (odd / NAME).unlink()
 
 
 @pytest.mark.parametrize("words", [["data", "check"], ["train", "--data"]])

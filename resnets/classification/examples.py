@@ -5,6 +5,7 @@ Each comes with its class activation map, where the network has one (`evaluation
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from resnets.classification.trained import preprocessing_of
 from resnets.data.images import ImageSet
+from resnets.data.photographs import Photographs
 from resnets.data.pictures import centre_crop, read_scaled
-from resnets.data.sources import open_whole
+from resnets.data.sources import open_data, open_whole
 from resnets.evaluation.activation_maps import activation_maps
 from resnets.evaluation.protocols import single_view
 from resnets.evaluation.scores import Execution
@@ -29,13 +31,22 @@ _RIGHT, _OF_A_PAIR, _PAIRS = 8, 4, 10
 
 
 class Examples:
-    """The test pictures of a run and its network, which judges some of them again."""
+    """The test pictures of a run and its network, which judges some of them again.
 
-    def __init__(self, weights: str, data: str) -> None:
+    `fingerprint` is that of the pictures at the time of the run, where it is known. ValueError where they are others
+    now: what was stored of them goes by their numbers.
+    """
+
+    def __init__(self, weights: str, data: str, fingerprint: str | None = None) -> None:
         self.device = resolve_device("auto")
         self.model = load(weights).to(self.device)
         self.expected = preprocessing_of(weights, self.model)
         self.test = open_whole(data, "test", say)
+        if fingerprint not in (None, self.test.fingerprint):
+            if isinstance(self.test, Photographs) and Path(data).expanduser().is_dir():
+                self.test = open_data(data, "test", self.expected.crop, lambda message: None)  # small ones in memory
+            if fingerprint != self.test.fingerprint:
+                raise ValueError(f"{data}: the test pictures are others than those of the run")
         self._at_once = Execution(device=self.device).images_at_once(self.expected.crop)
 
     def pictures(self, indices: Sequence[int]) -> UInt8[Tensor, "K 3 _ _"]:

@@ -10,10 +10,9 @@ ONNX is written by PyTorch's exporter on torch.export, the one that is maintaine
 that it will go.
 """
 
-import json
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,9 +24,11 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from resnets.classification.export_formats import FORMATS, Format, Run
 from resnets.classification.trained import preprocessing_of
 from resnets.data.workspace import workspace
 from resnets.models.factory import check_whole, load
+from resnets.models.formats.read import one_line
 from resnets.models.weights import read_weights
 from resnets.preprocessing import Preprocessing
 
@@ -36,22 +37,6 @@ TOLERANCE = 1e-4
 BATCHES = (1, 3)
 _QUIET = ("torch.fx.experimental.symbolic_shapes", "torch.onnx", "onnxscript")
 """Who would say at length what is tried here."""
-
-Run = Callable[[np.ndarray], np.ndarray]
-"""From pixels, uint8 (N, H, W, 3), to logits, float32 (N, C)."""
-
-
-class Format(NamedTuple):
-    """One kind of file."""
-
-    name: str
-    needs: tuple[str, ...]
-    """Modules that must be installed."""
-    extra: str
-    """Which of the package's extras brings them."""
-    write: Callable[[ExportedProgram, Path, dict[str, str]], None]
-    """(program, path, metadata)"""
-    run: Callable[[Path], Run]
 
 
 class _FromPixels(nn.Module):
@@ -116,13 +101,35 @@ def write_network(model: nn.Module, expected: Preprocessing, path: Path, about: 
     Returns what was tried: `images height width difference largest_logit`, a row each. Raises what `export` raises.
     """
     form, network = _format(path), _FromPixels(model, expected).eval()
+    sizes = _sizes(model, expected)
+    attempts = [sizes, sizes._replace(sides=sizes.sides[:1])] if len(sizes.sides) > 1 else [sizes]
     with _quiet(), workspace(path.parent, f".{uuid4().hex}.tmp") as folder:
-        program, sizes = _captured(network, _sizes(model, expected))
-        form.write(program, folder / path.name, about)
-        checked = _checked(network, form.run(folder / path.name), sizes)
-        _within_tolerance(path, checked)
-        for part in sorted(folder.iterdir(), key=lambda part: part.name == path.name):  # the file that is named: last
-            part.replace(path.parent / part.name)
+        for attempt in attempts[:-1]:
+            try:
+                return _made(network, form, path, folder, about, attempt)
+            except OSError:
+                raise
+            except Exception:  # exporters and runtimes raise whatever they like where a layer asks for a size
+                continue
+        try:
+            return _made(network, form, path, folder, about, attempts[-1])
+        except (OSError, ValueError):
+            raise
+        except Exception as error:
+            raise ValueError(f"{path}: {form.name} cannot be made of this network ({one_line(error)})") from error
+
+
+def _made(
+    network: nn.Module, form: Format, path: Path, folder: Path, about: dict[str, str], sizes: "_Sizes"
+) -> list[dict[str, Any]]:
+    """Writes the file in a new folder within `folder`, and where the check is passed moves it to `path`."""
+    work = folder / str(len(sizes.sides))
+    work.mkdir()
+    form.write(_captured(network, sizes), work / path.name, about)
+    checked = _checked(network, form.run(work / path.name), sizes)
+    _within_tolerance(path, checked)
+    for part in sorted(work.iterdir(), key=lambda part: part.name == path.name):  # the file that is named: last
+        part.replace(path.parent / part.name)
     return checked
 
 
@@ -165,17 +172,14 @@ def _sizes(model: nn.Module, expected: Preprocessing) -> _Sizes:
     return _Sizes(stride, ((crop, crop), (crop + stride, crop + 3 * stride), (crop + 2 * stride, crop)))
 
 
-def _captured(network: nn.Module, sizes: _Sizes) -> tuple[ExportedProgram, _Sizes]:
-    """The graph, for images of any size where that can be, and the sizes that it takes."""
-    (height, width), batch = sizes.sides[0], Dim("N", min=1)
+def _captured(network: nn.Module, sizes: _Sizes) -> ExportedProgram:
+    """The graph for any number of images; for any size, in steps of the stride, where there are several `sizes`."""
+    height, width = sizes.sides[0]
     example = torch.zeros(max(2, *BATCHES), height, width, 3, dtype=torch.uint8)
+    free = {0: Dim("N", min=1)}
     if len(sizes.sides) > 1:
-        free = {0: batch, 1: sizes.stride * Dim("H", min=1), 2: sizes.stride * Dim("W", min=1)}
-        try:
-            return torch.export.export(network, (example,), dynamic_shapes={"pixels": free}), sizes
-        except Exception:  # whatever the tracer raises where a layer asks for a size
-            sizes = sizes._replace(sides=sizes.sides[:1])
-    return torch.export.export(network, (example,), dynamic_shapes={"pixels": {0: batch}}), sizes
+        free |= {1: sizes.stride * Dim("H", min=1), 2: sizes.stride * Dim("W", min=1)}
+    return torch.export.export(network, (example,), dynamic_shapes={"pixels": free})
 
 
 @contextmanager
@@ -227,60 +231,3 @@ def _text(record: dict[str, Any], expected: Preprocessing) -> str:
         f"pixels {shape} (uint8, RGB), shorter side {expected.resize}, centre {expected.crop}x{expected.crop}\n"
         f"images tried: {tried}; largest difference of a logit from PyTorch's {record['largest_difference']:.2g}"
     )
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# Formats
-
-
-def _write_onnx(program: ExportedProgram, path: Path, about: dict[str, str]) -> None:
-    names = ["logits", "probabilities"]
-    made = torch.onnx.export(program, dynamo=True, output_names=names, external_data=False, verbose=False)
-    assert made is not None
-    model = made.model_proto
-    for key, value in about.items():
-        model.metadata_props.add(key=key, value=value)
-    path.write_bytes(model.SerializeToString())
-
-
-def _run_onnx(path: Path) -> Run:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda pixels: np.asarray(session.run(["logits"], {"pixels": pixels})[0])
-
-
-def _write_program(program: ExportedProgram, path: Path, about: dict[str, str]) -> None:
-    torch.export.save(program, path, extra_files={"about.json": json.dumps(about)})
-
-
-def _run_program(path: Path) -> Run:
-    module = torch.export.load(path).module()
-    return lambda pixels: module(torch.from_numpy(pixels))[0].detach().numpy()
-
-
-def _write_openvino(program: ExportedProgram, path: Path, about: dict[str, str]) -> None:
-    import openvino
-
-    model = openvino.convert_model(program)
-    model.inputs[0].set_names({"pixels"})
-    for output, name in zip(model.outputs, ("logits", "probabilities"), strict=True):
-        output.set_names({name})
-    for key, value in about.items():
-        model.set_rt_info(value, ["resnets", key])
-    openvino.save_model(model, path, compress_to_fp16=False)
-
-
-def _run_openvino(path: Path) -> Run:
-    import openvino
-
-    compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return lambda pixels: compiled(pixels)["logits"]
-
-
-FORMATS: dict[str, Format] = {
-    ".onnx": Format("ONNX", ("onnx", "onnxscript", "onnxruntime"), "export", _write_onnx, _run_onnx),
-    ".pt2": Format("torch.export", (), "", _write_program, _run_program),
-    ".xml": Format("OpenVINO", ("openvino",), "fast", _write_openvino, _run_openvino),
-}
-"""By suffix. OpenVINO's weights lie in a `.bin` beside its `.xml`."""

@@ -11,6 +11,7 @@ from resnets.classification.examples import Examples
 from resnets.classification.recipes import is_papers
 from resnets.classification.run import Run, open_run
 from resnets.evaluation.metrics import wilson
+from resnets.files import say
 from resnets.report import words
 from resnets.report.comparison import differences, write_comparison
 from resnets.report.page import RunReport, write_page
@@ -77,9 +78,16 @@ def _evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pictures(run: Run) -> dict[str, Any]:
-    """Of the test: the worst mistakes, right answers, and pictures of the most frequent mistakes."""
+    """Of the test: the worst mistakes, right answers, and pictures of the most frequent mistakes.
+
+    None, and a line that says why, where the data cannot be had as they were.
+    """
     stored = run.evaluation or {}
-    examples = Examples(str(run.folder), run.recipe.data)
+    try:
+        examples = Examples(str(run.folder), run.recipe.data, (run.record["data"] or {}).get("test"))
+    except ValueError as error:
+        say(f"the page has no pictures: {error}")
+        return {}
     return {
         "mistakes": examples.shown(stored["mistakes"]),
         "right": examples.right(),
