@@ -193,6 +193,14 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(",")))
 
 
+def _reproducing(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("what", metavar="WHAT", help="such as table6, figure6, degradation; list says them all")
+    sub.add_argument("--out", metavar="DIR", help="where runs are, default runs/reproduction; degradation has its own")
+    sub.add_argument("--seeds", metavar="A..B", help="paired seeds, such as 0..4 or 3; default 0..2")
+    sub.add_argument("--scale", default="paper", help="paper, short (a tenth of it) or smoke (seconds); default paper")
+    sub.add_argument("--only", metavar="NET,...", help="some of its networks, such as resnet20,plain20")
+
+
 def _study(verb: AddVerb) -> None:
     sub = verb("compare", "overlay runs, and where two of them part")
     sub.add_argument("folders", metavar="RUN", nargs="+")
@@ -200,11 +208,26 @@ def _study(verb: AddVerb) -> None:
 
     verb("report", "write the page of a run again").add_argument("folder", metavar="RUN")
 
-    sub = verb("reproduce", "put a claim of the paper to the test", where=True)
-    sub.add_argument("what", choices=("degradation",), help="degradation: plain and residual nets, shallow and deep")
-    sub.add_argument("--out", metavar="DIR", default="runs/degradation")
-    sub.add_argument("--seeds", metavar="A..B", default="0..1", help="paired seeds, such as 0..4 or 3")
-    sub.add_argument("--check", action="store_true", help="exit with 1 unless the paper's claim shows")
+    sub = verb("reproduce", "a table or figure of the papers: runs what is missing, says how it came out", where=True)
+    _reproducing(sub)
+    sub.add_argument("--check", action="store_true", help="exit with 1 where it is not as the paper has it")
+    _add_results(sub)
+
+    sub = verb("plan", "which runs of a table or figure are missing, and what they will cost", where=True)
+    _reproducing(sub)
+    sub.add_argument("--jobs", metavar="FILE", help="write a script that runs them, by Slurm or on several GPUs")
+    _add_results(sub)
+
+    sub = verb("study", "what happens inside networks: responses, lesions, gradients, growth, line", where=True)
+    sub.add_argument("what", metavar="WHAT", choices=("responses", "lesions", "gradients", "growth", "line"))
+    sub.add_argument("weights", metavar="WEIGHTS", nargs="*", help="of a run that has not finished the last checkpoint")
+    sub.add_argument("--new", metavar="NAME,...", help="networks as they are initialised")
+    sub.add_argument("--data", metavar="D", help="default what the networks were trained on")
+    sub.add_argument("--images", metavar="N", type=int, help="the first so many only")
+    sub.add_argument("--seed", metavar="N", type=int, default=0)
+    sub.add_argument("--into", metavar="NAME", help="growth: the deeper network")
+    sub.add_argument("--iterations", metavar="N", type=int, default=100, help="growth: of training after it")
+    sub.add_argument("--out", metavar="FILE", help="the figure, default WHAT.png")
     _add_results(sub)
 
     sub = verb("bench", "how fast training, inference and evaluation are here, beside their peers in the same run")

@@ -216,16 +216,28 @@ def compare(arguments: argparse.Namespace) -> None:
 
 
 def reproduce(arguments: argparse.Namespace) -> None:
-    from resnets.classification.record import append_result
-    from resnets.paper.degradation import reproduce as degradation
+    from resnets.paper.commands import brought_back
 
     with _stops("the same command"):
-        record, text = degradation(Path(arguments.out), _seeds(arguments.seeds), arguments.device)
-    if arguments.results:
-        append_result(Path(arguments.results), record)
-    _print(arguments, record, text)
-    if arguments.check and not record["degradation"]:
-        raise Exit(1, "the verdict asked for with --check is not that of the paper")
+        answer = brought_back(arguments, _seeds(arguments.seeds) if arguments.seeds else None, train=True)
+    _print(arguments, answer.record, answer.text)
+    if answer.diverged:
+        raise Exit(1, f"diverged: {', '.join(answer.diverged)}")
+    if arguments.check and answer.failures:
+        raise Exit(1, f"--check: {'; '.join(answer.failures)}")
+
+
+def plan(arguments: argparse.Namespace) -> None:
+    from resnets.paper.commands import brought_back
+
+    answer = brought_back(arguments, _seeds(arguments.seeds) if arguments.seeds else None, train=False)
+    _print(arguments, answer.record, answer.text)
+
+
+def study(arguments: argparse.Namespace) -> None:
+    from resnets.paper.commands import studied
+
+    _print(arguments, *studied(arguments))
 
 
 def bench(arguments: argparse.Namespace) -> None:
@@ -278,6 +290,8 @@ VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
     "compare": compare,
     "report": report,
     "reproduce": reproduce,
+    "plan": plan,
+    "study": study,
     "bench": bench,
     "plan": plan,
     "doctor": doctor,

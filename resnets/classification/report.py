@@ -12,8 +12,10 @@ from resnets.classification.recipes import is_papers
 from resnets.classification.run import Run, open_run
 from resnets.evaluation.metrics import wilson
 from resnets.files import say
-from resnets.report.comparison import where_they_part, write_comparison
+from resnets.report import words
+from resnets.report.comparison import differences, write_comparison
 from resnets.report.page import RunReport, write_page
+from resnets.report.parting import Parting, common_steps, parting_text, where_they_part
 from resnets.training.journal import read_journal
 
 Published = Callable[[str, str], float | None]
@@ -38,7 +40,7 @@ def describe_run(run: Run, published: Published) -> RunReport:
         recipe=run.recipe.to_dict(),
         rows=rows,
         departures=run.record["departures"],
-        environment={**sessions[-1], "precision": run.record["precision"], "sessions": len(sessions)}
+        environment={**_over(sessions), "precision": run.record["precision"], "sessions": len(sessions)}
         if sessions
         else {},
         data=run.record["data"] or {"name": run.recipe.data},
@@ -48,6 +50,16 @@ def describe_run(run: Run, published: Published) -> RunReport:
         seconds=evaluation["seconds"] if evaluation else None,
         diverged=bool(rows) and rows[-1].get("event", "").startswith("diverged"),
     )
+
+
+def _over(sessions: list[dict[str, Any]]) -> dict[str, Any]:
+    """Where a run took place: of a field that changed between its sessions all values, "A, then B"."""
+    merged: dict[str, Any] = {}
+    for field in dict.fromkeys(field for session in sessions for field in session):
+        values = [session.get(field) for session in sessions]
+        changed = [value for value, before in zip(values[1:], values, strict=False) if value != before]
+        merged[field] = ", then ".join(map(words.setting, [values[0], *changed])) if changed else values[0]
+    return merged
 
 
 def _evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
@@ -84,12 +96,38 @@ def _pictures(run: Run) -> dict[str, Any]:
 
 
 def compare_runs(folders: list[Path], path: Path, published: Published) -> tuple[dict[str, Any], str]:
-    """Overlays runs on the page `path`; for two runs, says at which step they part. A record and a text of it."""
+    """Overlays runs on the page `path`; says where each leaves the first, and in what they were not set up alike.
+
+    A record and a text of it. Raises ValueError with fewer than two runs.
+    """
     runs = [describe_run(open_run(folder), published) for folder in folders]
     page = write_comparison(path, runs)
-    part = where_they_part(runs[0].rows, runs[1].rows) if len(runs) == 2 else None
-    record = {"runs": [str(folder) for folder in folders], "comparison": str(page), "parts_at": part}
-    if len(runs) != 2:
-        return record, str(page)
-    where = "their journals are equal" if part is None else f"they part at iteration {part}"
-    return record, f"{page}: {where}"
+    partings, lines = [], []
+    for folder, run in zip(folders[1:], runs[1:], strict=True):
+        part = where_they_part(runs[0].rows, run.rows)
+        common = common_steps(runs[0].rows, run.rows)
+        partings.append({"run": str(folder), "common_steps": len(common), **_plain(part)})
+        lines.append(f"{folders[0]} and {folder}: {parting_text(part, len(common))}")
+    found = differences(runs)
+    lines += ["", "What differs:"] if found else ["", "Recipe, data and environment do not differ in any field."]
+    lines += [f"  {part} {field}: {'  |  '.join(values)}" for part, field, values in found]
+    record = {
+        "runs": [str(folder) for folder in folders],
+        "comparison": str(page),
+        "parts_at": partings[0]["step"] if len(partings) == 1 else None,
+        "partings": partings,
+        "differences": [{"part": part, "field": field, "values": values} for part, field, values in found],
+    }
+    return record, "\n".join([*lines, "", str(page)])
+
+
+def _plain(part: Parting | None) -> dict[str, Any]:
+    """A parting as JSON has it, where no number may be NaN."""
+    if part is None:
+        return {"step": None, "after": None, "fields": {}}
+
+    def value(given: Any) -> Any:
+        return given if words.is_number(given) else str(given)
+
+    fields = {name: [value(a), value(b)] for name, (a, b) in part.fields.items()}
+    return {"step": part.step, "after": part.after, "fields": fields}

@@ -12,6 +12,7 @@ from resnets.paper.images import CIFAR10, cifar10_runs
 from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines
 from resnets.paper.markdown import conditions, each, listed, missing, spread, table
 from resnets.paper.published import BANDS, test_error
+from resnets.paper.reproduction import REPRODUCTION
 from resnets.training.progress import duration
 
 
@@ -153,6 +154,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "speed": speed,
     "precision": precision,
     **FAMILY,
+    **REPRODUCTION,
 }
 
 

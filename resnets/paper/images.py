@@ -15,8 +15,9 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
 
-from resnets.paper.lines import Record, papers_own
+from resnets.paper.lines import Record, papers_own, read_lines
 from resnets.paper.published import test_error
+from resnets.paper.studies import STUDIES, draw
 from resnets.paper.units import UNITS, draw_units, image, unit_records
 from resnets.report.figures import Curve, degradation, save_png
 
@@ -54,8 +55,23 @@ def draw_cifar10(runs: list[Record]) -> Figure:
     return degradation(nets["plain"], nets["resnet"])
 
 
+def newest_study(what: str, results: Path) -> list[Record]:
+    """The newest line of a study in `studies.jsonl`, but for what says when and where; none where there is none."""
+    lines = [line for line in read_lines(results / "studies.jsonl") if line["study"] == what]
+    aside = ("environment", "device", "date", "command")
+    return [{name: value for name, value in line.items() if name not in aside} for line in lines[-1:]]
+
+
+def study_image(what: str) -> str:
+    """The path of a study's figure in the checkout."""
+    return f"docs/images/studies/{what}.png"
+
+
 FIGURES: dict[str, DocumentFigure] = {
     CIFAR10: DocumentFigure(cifar10_runs, draw_cifar10),
+    **{
+        study_image(what): DocumentFigure(partial(newest_study, what), lambda lines: draw(lines[0])) for what in STUDIES
+    },
     **{image(figure): DocumentFigure(partial(unit_records, figure), draw_units) for figure in UNITS},
 }
 """By path in the checkout."""
@@ -91,4 +107,5 @@ def _digest_in(path: Path) -> str | None:
 
 
 def _save(figure: DocumentFigure, data: list[Record], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     save_png(figure.draw(data), path, texts={_DIGEST: digest(data)})

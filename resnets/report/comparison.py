@@ -10,7 +10,8 @@ from resnets.files import write_atomic
 from resnets.report import words
 from resnets.report.figures import error_curves, save_png
 from resnets.report.page import picture, render
-from resnets.report.summary import Row, RunReport, best, curve, last, measured, status
+from resnets.report.parting import common_steps, parting_text, where_they_part
+from resnets.report.summary import RunReport, best, curve, last, measured, status
 
 
 def write_comparison(path: Path, runs: Sequence[RunReport]) -> Path:
@@ -40,24 +41,6 @@ def write_comparison(path: Path, runs: Sequence[RunReport]) -> Path:
     }
     write_atomic(path, render("comparison.html", **contents))
     return path
-
-
-def where_they_part(rows_a: Sequence[Row], rows_b: Sequence[Row]) -> int | None:
-    """The first step, of those in both journals, at which the losses differ in any bit; None where none does.
-
-    Speed and time are not looked at, nor are events; two losses that are not numbers count as equal.
-    """
-    losses_a, losses_b = _losses(rows_a), _losses(rows_b)
-    common = sorted(losses_a.keys() & losses_b.keys())
-    return next((step for step in common if not _same(losses_a[step], losses_b[step])), None)
-
-
-def _losses(rows: Sequence[Row]) -> dict[int, Any]:
-    return {int(row["step"]): row["loss"] for row in rows if "loss" in row}
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one == other or not (words.is_number(one) or words.is_number(other))
 
 
 def differences(runs: Sequence[RunReport]) -> list[tuple[str, str, list[str]]]:
@@ -93,11 +76,6 @@ def _line(run: RunReport) -> Mapping[str, Any]:
 
 
 def _parting(first: RunReport, other: RunReport) -> tuple[str, str]:
-    """The other run's name, and in words where its loss leaves that of the first."""
-    step = where_they_part(first.rows, other.rows)
-    common = _losses(first.rows).keys() & _losses(other.rows).keys()
-    if not common:
-        return other.title, "the journals have no step in common"
-    if step is None:
-        return other.title, f"the same loss at all of the {len(common):,} steps that both recorded"
-    return other.title, f"the loss differs for the first time at step {step:,}"
+    """The other run's name, and in words where it leaves the first."""
+    common = len(common_steps(first.rows, other.rows))
+    return other.title, parting_text(where_they_part(first.rows, other.rows), common)

@@ -1,0 +1,130 @@
+"""What runs will cost before they start: from recorded runs of this hardware, or from a few iterations timed here.
+
+Time is taken to be in proportion to multiply-adds, which is about right for nets of one kind on one machine; where
+another net was measured, the plan says which.
+"""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from resnets.classification.recipe import ClassifierRecipe
+from resnets.classification.recipes import RECIPES, recipe
+from resnets.models.catalog import model_spec, row
+from resnets.models.factory import create_model
+from resnets.paper.lines import Record, read_lines
+from resnets.runtime import autocast, device_name, resolve_device, resolve_precision, set_precision
+from resnets.training.draws import GENERATOR
+from resnets.training.optimiser import descend, sgd
+from resnets.training.progress import duration
+
+COPIES = 7
+"""Of a run's weights on the disk: two checkpoints and one being written, each with momentum, and the final weights."""
+LONG = 500
+"""Iterations of a recorded run from which on its speed is that of training, and not of what stands around it."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast some hardware trained some network, and how that is known."""
+
+    images_per_second: float
+    model: str
+    hardware: str
+    source: str
+
+    def seconds(self, run: ClassifierRecipe) -> float:
+        """Of a whole run."""
+        return self.seconds_of(run.model, run.iterations * run.batch_size)
+
+    def seconds_of(self, model: str, images: int) -> float:
+        """Of so many images through another network, in proportion to multiply-adds."""
+        ratio = model_spec(model).multiply_adds / model_spec(self.model).multiply_adds
+        return images * ratio / self.images_per_second
+
+    @property
+    def said(self) -> str:
+        """The source in a sentence."""
+        return f"{self.source}: {self.images_per_second:,.0f} images of {self.model} a second on {self.hardware}"
+
+
+def recorded(lines: Sequence[Record], results: Path) -> list[Speed]:
+    """All speeds that were recorded, on whatever hardware: of whole runs, the newest first, then of benchmarks."""
+    found = []
+    for line in reversed(lines):
+        if line["iterations"] >= LONG and (images := _images(line)):
+            where = _hardware(line)
+            source = f"the recorded run of {line['recipe']}, seed {line['seed']}"
+            found.append(Speed(images / line["seconds"], line["model"], where, source))
+    for line in reversed(read_lines(results / "bench" / "speed.jsonl")):
+        if line["kind"] == "training" and "eager" in line["sides"]:
+            where = _hardware(line)
+            speed = line["sides"]["eager"]["images_per_second"]
+            found.append(Speed(speed, line["model"], where, "`resnets bench training`"))
+    return found
+
+
+def _hardware(line: Record) -> str:
+    """Device and precision; the oldest lines have "1 threads"."""
+    device = re.sub(r"(?<!\d)1 threads", "1 thread", line["device"])
+    return f"{device}, {line['precision']}"
+
+
+def _images(line: Record) -> int:
+    """How many images a recorded run was trained on; 0 where its batch size is not known."""
+    changed = [phrase.split()[1] for phrase in line["departures"] if phrase.startswith("batch_size:")]
+    if not changed and line["recipe"] not in RECIPES:
+        return 0
+    return line["iterations"] * int(changed[0] if changed else recipe(line["recipe"]).batch_size)
+
+
+def speed_here(runs: Sequence[ClassifierRecipe], known: Sequence[Speed], device: str) -> Speed:
+    """The speed that the cost of `runs` follows from: one recorded on this hardware, else timed now on the smallest.
+
+    A recorded one of a network among the runs is preferred.
+    """
+    where = resolve_device(device)
+    precision = resolve_precision("auto", where)
+    hardware = f"{device_name(where)}, {precision}"
+    here = [speed for speed in known if speed.hardware == hardware]
+    own = [speed for speed in here if speed.model in {run.model for run in runs}]
+    if own or here:
+        return (own or here)[0]
+    smallest = min(runs, key=lambda run: model_spec(run.model).multiply_adds)
+    return Speed(_timed(smallest, where, precision), smallest.model, hardware, "timed here just now")
+
+
+def _timed(run: ClassifierRecipe, device: torch.device, precision: str, iterations: int = 3) -> float:
+    """Images a second over some iterations on random images, after one that is not counted."""
+    set_precision(precision)
+    size = row(run.model).input_size
+    with GENERATOR:
+        torch.manual_seed(0)
+        model = create_model(run.model, **run.changes).to(device).to(memory_format=torch.channels_last)
+        images = torch.randn(run.batch_size, 3, size, size).to(device, memory_format=torch.channels_last)
+        labels = torch.randint(0, 10, (run.batch_size,)).to(device)
+    optimizer = sgd(model, run)
+    began = 0.0
+    for number in range(iterations + 1):
+        if number == 1:
+            began = time.perf_counter()
+        with autocast(device, precision):
+            loss = F.cross_entropy(model(images).float(), labels)
+        descend(optimizer, loss)
+        loss.item()  # which waits for the device
+    return iterations * run.batch_size / (time.perf_counter() - began)
+
+
+def about(seconds: float) -> str:
+    """A time that is estimated, in words: in days from two of them on."""
+    return duration(seconds) if seconds < 2 * 86_400 else f"{seconds / 86_400:,.0f} days"
+
+
+def disk(run: ClassifierRecipe) -> int:
+    """Bytes that the folder of a run takes at most, its journal and page aside."""
+    return COPIES * 4 * model_spec(run.model).params

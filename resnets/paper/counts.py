@@ -1,0 +1,67 @@
+"""What the paper says of networks that can be counted or drawn from the networks themselves: Table 1 and Figure 3."""
+
+from pathlib import Path
+
+from resnets.models.catalog import model_spec
+from resnets.paper.lines import Record
+from resnets.paper.markdown import table
+from resnets.paper.tables import TABLES
+from resnets.report.drawing import draw
+
+NEAR = 0.1
+"""Billions of multiply-adds that the paper's figure, of two digits, may lie from the count."""
+FIGURE_3 = ("vgg19", "plain34", "resnet34_a")
+
+
+def counts() -> tuple[Record, str, list[str]]:
+    """Table 1: layers, parameters and multiply-adds counted, beside what is printed; and which are not near it."""
+    rows = [_row(str(name), float(str(printed))) for name, printed in TABLES["table1"].rows]
+    head = f"{'network':<10}  {'layers':>6}  {'parameters':>10}  {'multiply-adds':>14}  {'paper':>9}  verdict"
+    lines = [
+        f"{row['name']:<10}  {row['layers']:>6}  {row['params']:>10,}  {row['multiply_adds']:>14,}"
+        f"  {row['paper']:>5} e9  {row['verdict']}"
+        for row in rows
+    ]
+    title = "Table 1, counted from the networks; the paper prints the multiply-adds only"
+    failures = [f"{row['name']}: {row['verdict']}" for row in rows if row["verdict"] != "as printed"]
+    return {"what": "table1", "rows": rows}, "\n".join([title, "", head, *lines]), failures
+
+
+def _row(name: str, printed: float) -> Record:
+    spec = model_spec(name)
+    near = abs(spec.multiply_adds / 1e9 - printed) <= NEAR
+    return {
+        "name": name,
+        "layers": spec.layers,
+        "params": spec.params,
+        "multiply_adds": spec.multiply_adds,
+        "paper": printed,
+        "verdict": "as printed" if near else f"more than {NEAR:g} e9 from the paper",
+    }
+
+
+def counts_markdown(results: Path) -> str:
+    """The same as documents have it."""
+    record, _, _ = counts()
+    rows = [
+        (
+            f"`{r['name']}`",
+            r["layers"],
+            f"{r['params']:,}",
+            f"{r['multiply_adds']:,}",
+            f"{r['paper']:g}e9",
+            r["verdict"],
+        )
+        for r in record["rows"]
+    ]
+    return table(("network", "layers", "parameters", "multiply-adds", "paper", "verdict"), "lrrrrl", rows)
+
+
+def network_drawing(out: Path) -> tuple[Record, str]:
+    """Figure 3: the three networks drawn into the folder `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [out / f"figure3-{name}.svg" for name in FIGURE_3]
+    for name, path in zip(FIGURE_3, paths, strict=True):
+        draw(name, path)
+    files = [str(path) for path in paths]
+    return {"what": "figure3", "figures": files}, "\n".join(files)

@@ -1,0 +1,130 @@
+"""What the rows of a target are made of: runs of a recipe at a scale, and claims about them. Errors in percent."""
+
+import math
+import re
+from dataclasses import dataclass, replace
+
+from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.recipes import recipe
+from resnets.training.recipe import override
+
+Band = tuple[float, float]
+
+# ---------------------------------------------------------------------------------------------------------------
+# Scales
+
+
+def as_it_is(given: ClassificationRecipe) -> ClassificationRecipe:
+    """The recipe of the paper."""
+    return given
+
+
+def a_tenth(given: ClassificationRecipe) -> ClassificationRecipe:
+    """The paper's schedule shortened ten times, all else as it is: 6,400 iterations, milestones at 3,200 and 4,800."""
+
+    def tenth(value: int) -> int:
+        return math.ceil(value / 10)
+
+    warmup = given.warmup_iterations
+    return replace(
+        given,
+        iterations=tenth(given.iterations),
+        milestones=tuple(map(tenth, given.milestones)),
+        warmup_iterations=warmup if warmup is None else tenth(warmup),
+    )
+
+
+def seconds_only(given: ClassificationRecipe) -> ClassificationRecipe:
+    """Twelve iterations of sixteen handwritten digits: shows that everything runs, and nothing else."""
+    return replace(
+        given,
+        data="digits",
+        iterations=12,
+        milestones=(6, 9)[: len(given.milestones)],
+        batch_size=16,
+        padding=2,
+        flip=False,
+        warmup_iterations=None if given.warmup_iterations is None else 3,
+        validation_images=100 if given.validation_images else 0,
+        log_every=4,
+        evaluate_every=12,
+        checkpoint_every=12,
+    )
+
+
+SCALES = {"paper": as_it_is, "short": a_tenth, "smoke": seconds_only}
+SURROGATES = {
+    "short": "a tenth of the paper's iterations",
+    "smoke": "twelve iterations on the handwritten digits, which shows only that everything runs",
+}
+"""What is said of every figure that was measured at another scale than the paper's."""
+
+# ---------------------------------------------------------------------------------------------------------------
+# Rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One network of a table, trained by one recipe."""
+
+    recipe: str
+    """A name of the recipes; it names the row too, unless `label` does."""
+    changes: tuple[str, ...] = ()
+    """Fields of the recipe that are changed, as `resnets train` takes them."""
+    label: str = ""
+    paper: float | None = None
+    """The paper's test error; None where it prints none."""
+    remark: str = ""
+    """What is to be known of the paper's figure."""
+    band: Band | None = None
+    """Where a single run of the paper's recipe is expected to end."""
+    mean_band: Band | None = None
+    """The same of the mean of three seeds or more."""
+
+    @property
+    def name(self) -> str:
+        return self.label or self.recipe
+
+    def planned(self, scale: str, seed: int) -> ClassificationRecipe:
+        """The run of one seed."""
+        chosen = override(recipe(self.recipe), [*self.changes, f"seed={seed}"])
+        assert isinstance(chosen, ClassificationRecipe)  # of small images; photographs have plans of their own
+        return SCALES[scale](chosen)
+
+    def folder(self, scale: str, seed: int) -> str:
+        """The name of that run's folder."""
+        parts = [self.name, "" if scale == "paper" else scale, f"seed{seed}"]
+        return re.sub(r"[^\w.]+", "-", "-".join(filter(None, parts)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """That one row is worse than another by more than so many points; without another, worse than so many percent."""
+
+    text: str
+    worse: str
+    """The name of an entry."""
+    than: str | None = None
+    by: float = 0.0
+    """Points; what is asked of surrogates is the sign only."""
+    error: str = "test_error"
+    """Which error: "test_error" or "train_error"."""
+    every_seed: bool = False
+    """Whether it has to hold in each of the paired seeds; otherwise in their mean."""
+    below: bool = False
+    """Without another row: whether it has to be under `by` instead of over it."""
+    weak: bool = False
+    """Whether independent runs contradict it, so that it is reported and fails nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A table or figure that training brings back."""
+
+    title: str
+    source: str
+    entries: tuple[Entry, ...]
+    claims: tuple[Claim, ...] = ()
+    curves: bool = False
+    """Whether the paper shows it as error curves."""
+    remark: str = ""

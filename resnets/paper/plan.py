@@ -1,0 +1,190 @@
+"""Which runs of a target are missing, what they cost, and how they are carried out: here, or by job files.
+
+A run is missing where neither a line of results nor a finished run folder is its own. Stopped at any moment and begun
+again, a plan is shorter by what has finished, and a run that had begun goes on from its checkpoint.
+"""
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.record import append_result, result_of
+from resnets.classification.run import RECIPE, Run, open_run
+from resnets.classification.seeds import carry_out_together, runs_of
+from resnets.files import say, write_atomic
+from resnets.paper.costs import Speed, about, disk
+from resnets.paper.entries import Entry, Target
+from resnets.paper.lines import Record
+from resnets.paper.markdown import listed
+from resnets.paper.verdicts import is_of
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a target."""
+
+    entry: Entry
+    recipe: ClassificationRecipe
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of a target: those there are, and those that are missing."""
+
+    target: Target
+    scale: str
+    seeds: list[int]
+    lines: list[Record]
+    """Of results, and of the finished run folders that have no line there."""
+    missing: list[Planned]
+
+
+def chosen(target: Target, only: Iterable[str] | None) -> Target:
+    """The target with the entries called `only`: by their names, or by what stands behind the data set ("resnet20").
+
+    ValueError for a name there is not.
+    """
+    if only is None:
+        return target
+    names = list(only)
+    known = {entry.name: entry.name for entry in reversed(target.entries)}
+    known |= {name.partition("-")[2]: name for name in known}
+    full = {known.get(name) for name in names}
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"only: there is no {unknown[0]!r}; there are {', '.join(e.name for e in target.entries)}")
+    return replace(target, entries=tuple(entry for entry in target.entries if entry.name in full))
+
+
+def plan(target: Target, scale: str, seeds: Iterable[int], recorded: Sequence[Record], out: Path) -> Plan:
+    """What there is of `target` in the lines `recorded` and in the folders within `out`, and what is missing."""
+    wanted, lines, missing = list(seeds), list(recorded), []
+    for entry in target.entries:
+        for seed in wanted:
+            given = Planned(entry, entry.planned(scale, seed), out / entry.folder(scale, seed))
+            if any(line.get("recipe") == given.recipe.name and is_of(line, given.recipe) for line in lines):
+                continue
+            if (given.folder / RECIPE).exists() and (run := open_run(given.folder)).finished:
+                lines.append(result_of(_same(run, given)))
+                continue
+            missing.append(given)
+    return Plan(target, scale, wanted, lines, missing)
+
+
+def _same(run: Run, given: Planned) -> Run:
+    """ValueError where the folder holds a run of something else."""
+    if run.recipe != given.recipe:
+        raise ValueError(f"{given.folder} holds a run of another recipe; --out names another folder")
+    return run
+
+
+def plan_text(plan: Plan, speed: Speed | None) -> str:
+    """What is missing and what it will cost, in lines."""
+    if not plan.missing or speed is None:
+        return "no run is missing"
+    lines = [f"runs that are missing: {len(plan.missing)}"]
+    for entry, together in groupby(plan.missing, lambda given: given.entry):
+        runs = [given.recipe for given in together]
+        seeds = f"seed{'s' * (len(runs) > 1)} {listed(run.seed for run in runs)}"
+        cost = f"about {about(speed.seconds(runs[0]))}{' each' * (len(runs) > 1)}"
+        lines.append(f"  {entry.name}, {seeds}: {runs[0].iterations:,} iterations, {cost}")
+    total = sum(speed.seconds(given.recipe) for given in plan.missing)
+    megabytes = sum(disk(given.recipe) for given in plan.missing) / 1e6
+    lines.append(f"  in all about {about(total)} one after the other, and {megabytes:,.0f} MB on the disk")
+    lines.append(f"From {speed.said}; other networks in proportion to multiply-adds.")
+    return "\n".join(lines)
+
+
+def carry_out_missing(plan: Plan, device: str, results: Path | None) -> tuple[list[Record], dict[Path, str]]:
+    """Runs what is missing, the seeds of a row side by side. Returns their lines, and which diverged and why.
+
+    Each line is added to `results` as soon as its row has finished.
+    """
+    done: list[Record] = []
+    diverged: dict[Path, str] = {}
+    for entry in plan.target.entries:
+        mine = [given for given in plan.missing if given.entry == entry]
+        if not mine:
+            continue
+        runs = runs_of([given.recipe for given in mine], [given.folder for given in mine], device)
+        say(f"{entry.name}: {len(runs)} of the {len(plan.missing)} runs that were missing")
+        failed = carry_out_together(runs)
+        diverged |= failed
+        lines = [result_of(open_run(run.folder)) for run in runs if run.folder not in failed]
+        for line in lines:
+            if results:
+                append_result(results, line)
+        done += lines
+    return done, diverged
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Elsewhere
+
+
+def commands(plan: Plan, results: Path | None) -> list[str]:
+    """A command for each run that is missing, to be typed anywhere, in any order, and again where it was stopped."""
+    found = []
+    for given in plan.missing:
+        changes = [*given.entry.changes, *_scaled(given)]
+        words = ["resnets", "train", given.entry.recipe, *changes, f"seed={given.recipe.seed}"]
+        begin = shlex.join([*words, "--out", str(given.folder), *(["--results", str(results)] if results else [])])
+        again = shlex.join(["resnets", "train", "--resume", str(given.folder)])
+        again += f" --results {shlex.quote(str(results))}" if results else ""
+        found.append(f"if [ -e {shlex.quote(str(given.folder / RECIPE))} ]; then {again}; else {begin}; fi")
+    return found
+
+
+def _scaled(given: Planned) -> list[str]:
+    """The fields that the scale has changed, as `resnets train` takes them."""
+    usual = given.entry.planned("paper", given.recipe.seed).to_dict()
+    changed = {name: value for name, value in given.recipe.to_dict().items() if value != usual[name]}
+    return [f"{name}={_word(value)}" for name, value in changed.items()]
+
+
+def _word(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def write_jobs(plan: Plan, path: Path, results: Path | None) -> None:
+    """A shell script of all missing runs: one a task of a Slurm array, one a GPU, or all in a row.
+
+    ValueError where `path` is there already.
+    """
+    if path.exists():
+        raise ValueError(f"{path} exists; --jobs names a new file")
+    runs = commands(plan, results)
+    tasks = "\n".join(f"{number}) {command} ;;" for number, command in enumerate(runs))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, _JOBS.format(last=len(runs) - 1, path=path, tasks=tasks))
+
+
+_JOBS = """#!/bin/sh
+#SBATCH --array=0-{last}
+#SBATCH --gpus=1
+#
+# A run goes on where it was stopped; one that has finished ends at once.
+#
+#   sbatch {path}                              one task a run
+#   sh {path} 3                                run 3 alone
+#   CUDA_VISIBLE_DEVICES=1 sh {path} 3 4 5     some of them, on a GPU of its own
+#   sh {path}                                  all, one after the other
+
+run() {{
+case "$1" in
+{tasks}
+*) echo "there is no run $1, there are 0 to {last}" >&2; return 2 ;;
+esac
+}}
+
+if [ -n "$SLURM_ARRAY_TASK_ID" ]; then set -- "$SLURM_ARRAY_TASK_ID"; fi
+if [ $# -eq 0 ]; then set -- $(seq 0 {last}); fi
+status=0
+for number in "$@"; do run "$number" || status=$?; done
+exit $status
+"""

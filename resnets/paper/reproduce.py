@@ -1,0 +1,241 @@
+"""`resnets reproduce` and `resnets plan`: one name for each table and figure, and what is done for it.
+
+resnets reproduce list
+resnets plan table6                                     what is missing and what it costs; trains nothing
+resnets reproduce table6 --scale short --only resnet20  runs what is missing, then says what came of it
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from resnets.files import say
+from resnets.paper import degradation
+from resnets.paper.costs import recorded, speed_here
+from resnets.paper.counts import counts, network_drawing
+from resnets.paper.entries import SCALES, SURROGATES, Target
+from resnets.paper.figure7 import figure7
+from resnets.paper.lines import Record, read_lines
+from resnets.paper.photographs import PHOTOGRAPHS, photograph_plan
+from resnets.paper.plan import Plan, carry_out_missing, chosen, plan, plan_text, write_jobs
+from resnets.paper.tabled import aligned, claims_lines, heading, notes, table_text
+from resnets.paper.tables import TABLES
+from resnets.paper.targets import TARGETS
+from resnets.paper.verdicts import Row, failures, judged, rows_of
+from resnets.report.figures import Curve, error_curves, save_png
+from resnets.report.figures import degradation as degradation_figure
+
+RESULTS = Path("results/cifar10.jsonl")
+"""In a checkout: the recorded runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a command line asks for; None where it says nothing."""
+
+    what: str
+    seeds: list[int] | None = None
+    scale: str = "paper"
+    only: list[str] | None = None
+    out: Path | None = None
+    results: Path | None = None
+    """Where lines are read from, and added to."""
+    device: str = "auto"
+    train: bool = True
+    """Whether what is missing is run; otherwise it is said what that would cost."""
+    jobs: Path | None = None
+    """A script to be written that runs it elsewhere."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of it; `failures` is empty where it is as the paper has it."""
+
+    record: Record
+    text: str
+    failures: list[str] = field(default_factory=list)
+    diverged: list[str] = field(default_factory=list)
+
+
+def reproduce(asked: Asked) -> Answer:
+    """Brings back one of `WHAT`. ValueError for a name or scale there is not, or one that does not go with the name."""
+    if asked.what not in WHAT:
+        raise ValueError(f"there is no {asked.what!r} to reproduce; `resnets reproduce list` says what there is")
+    if asked.scale not in SCALES:
+        raise ValueError(f"scale is {asked.scale!r}, allowed are {', '.join(SCALES)}")
+    return WHAT[asked.what](asked)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What training brings back
+
+
+def _training(asked: Asked) -> Answer:
+    target = chosen(TARGETS[asked.what], asked.only)
+    out = asked.out or Path("runs/reproduction")
+    seeds = [0, 1, 2] if asked.seeds is None else asked.seeds
+    source = asked.results or RESULTS
+    lines = read_lines(source)
+    made = plan(target, asked.scale, seeds, lines, out)
+    speeds = recorded(lines, source.parent)
+    speed = speed_here([given.recipe for given in made.missing], speeds, asked.device) if made.missing else None
+    if asked.jobs and made.missing:
+        write_jobs(made, asked.jobs, asked.results)
+    train = asked.train and not asked.jobs
+    if train:
+        say(plan_text(made, speed))
+    done, diverged = carry_out_missing(made, asked.device, asked.results) if train else ([], {})
+    rows = rows_of(target, asked.scale, seeds, [*made.lines, *done])
+    answer = _answer(asked, target, rows, out)
+    missing = {str(given.folder): given for given in made.missing} if not train else {}
+    answer.record["missing"] = [
+        {"run": name, "seconds": speed and round(speed.seconds(given.recipe))} for name, given in missing.items()
+    ]
+    answer.record["cost_from"] = speed and speed.said
+    answer.record["jobs"] = str(asked.jobs) if asked.jobs and made.missing else None
+    return Answer(
+        {**answer.record, "diverged": {str(folder): why for folder, why in diverged.items()}},
+        _with_missing(answer.text, made, speed) if not train else answer.text,
+        answer.failures,
+        list(map(str, diverged)),
+    )
+
+
+def _with_missing(text: str, made: Plan, speed: Any) -> str:
+    return f"{text}\n\n{plan_text(made, speed)}"
+
+
+def _answer(asked: Asked, target: Target, rows: list[Row], out: Path) -> Answer:
+    """Table, claims and figure of what has been run."""
+    claims = [] if asked.scale == "smoke" else judged(target, rows)
+    figure = _save_curves(asked, target, rows, out)
+    parts = [heading(target, asked.scale), table_text(rows, asked.scale), "\n".join(claims_lines(claims))]
+    parts += ["\n".join(notes(rows)), target.remark, str(figure or "")]
+    record = {
+        "what": asked.what,
+        "title": target.title,
+        "source": target.source,
+        "scale": asked.scale,
+        "surrogate": SURROGATES.get(asked.scale),
+        "rows": [row.to_dict() for row in rows],
+        "claims": [one.to_dict() for one in claims],
+        "figure": figure and str(figure),
+    }
+    return Answer(record, "\n\n".join(filter(None, parts)), failures(rows, claims))
+
+
+def _save_curves(asked: Asked, target: Target, rows: list[Row], out: Path) -> Path | None:
+    """The figure of a target that the paper shows as curves, where runs have some."""
+    if not target.curves or not any("curve" in run for row in rows for run in row.runs):
+        return None
+    path = out / (f"{asked.what}.png" if asked.scale == "paper" else f"{asked.what}-{asked.scale}.png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return save_png(curves_figure(rows, asked.scale), path)
+
+
+def curves_figure(rows: list[Row], scale: str) -> Figure:
+    """Error curves as the paper's Figure 6 has them, or in one panel where the rows are not its nets."""
+    nets: dict[str, dict[int, list[Curve]]] = {"plain": {}, "resnet": {}}
+    others = []
+    for row in rows:
+        for run in row.runs:
+            if "curve" not in run:
+                continue
+            curve = Curve(f"{row.entry.name}, seed {run['seed']}", **run["curve"], published=row.paper)
+            named = re.fullmatch(r"cifar10-(plain|resnet)(\d+)", row.entry.name)
+            if named:
+                nets[named[1]].setdefault(int(named[2]), []).append(curve)
+            others.append(curve)
+    if sum(len(seeds) for family in nets.values() for seeds in family.values()) < len(others):
+        figure = error_curves(others)
+    else:
+        figure = degradation_figure(nets["plain"], nets["resnet"], top={"paper": 20.0, "short": 40.0}.get(scale, 100.0))
+    if scale in SURROGATES:
+        figure.suptitle(f"A surrogate: {SURROGATES[scale]}", fontsize=10)
+    return figure
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What is brought back in other ways
+
+
+def _demonstration(asked: Asked) -> Answer:
+    """The degradation on digits; it has one scale, and costs minutes."""
+    if not asked.train:
+        text = "four nets of 200 iterations each a seed, about two minutes a seed on two cores"
+        return Answer({"what": asked.what, "surrogate": True, "plan": text}, text)
+    seeds = [0, 1] if asked.seeds is None else asked.seeds
+    record, text = degradation.reproduce(asked.out or Path("runs/degradation"), seeds, asked.device)
+    failed = [] if record["degradation"] else ["the paper's degradation does not show"]
+    return Answer(record, text, failed)
+
+
+def _counts(asked: Asked) -> Answer:
+    return Answer(*counts())
+
+
+def _drawing(asked: Asked) -> Answer:
+    return Answer(*network_drawing(asked.out or Path("runs/reproduction")))
+
+
+def _photographs(asked: Asked) -> Answer:
+    source = asked.results or RESULTS
+    return Answer(*photograph_plan(asked.what, recorded(read_lines(source), source.parent)))
+
+
+def _figure7(asked: Asked) -> Answer:
+    return Answer(*figure7((asked.results or RESULTS).parent))
+
+
+def _printed(asked: Asked) -> Answer:
+    """A table that nothing here measures yet: what the paper prints."""
+    printed = TABLES[asked.what]
+    lines = [["–" if cell is None else str(cell) for cell in row] for row in (printed.head, *printed.rows)]
+    shown = aligned(lines, "l" + "r" * (len(printed.head) - 1))
+    text = f"{asked.what}, {printed.title}: the paper's figures; nothing here measures them yet\n\n{shown}"
+    record = {"what": asked.what, "title": printed.title, "head": printed.head, "rows": printed.rows}
+    return Answer({**record, "measured": False}, text, [f"{asked.what}: not measured"])
+
+
+def listing() -> list[Record]:
+    """All there is to reproduce, in order: name, title, and how it is brought back."""
+    return [{"name": name, "title": title, "how": how} for name, (title, how) in sorted(_TITLES.items(), key=_place)]
+
+
+def _listed(asked: Asked) -> Answer:
+    rows = listing()
+    width = max(len(row["name"]) for row in rows)
+    return Answer({"targets": rows}, "\n".join(f"{r['name']:<{width}}  {r['title']}: {r['how']}" for r in rows))
+
+
+def _place(item: tuple[str, Any]) -> tuple[Any, ...]:
+    """Figures, then tables, each by number; then the others by name."""
+    found = re.fullmatch(r"(figure|table)(\d+)", item[0])
+    return (0, found[1], int(found[2])) if found else (1, item[0], 0)
+
+
+_TITLES: dict[str, tuple[str, str]] = {
+    **{name: (printed.title, "printed only, nothing here measures it yet") for name, printed in TABLES.items()},
+    **{name: (target.title, f"{len(target.entries)} networks trained") for name, target in TARGETS.items()},
+    **{name: (title, "planned: needs ImageNet and GPUs") for name, (title, _, _) in PHOTOGRAPHS.items()},
+    "table1": (TABLES["table1"].title, "computed"),
+    "figure3": ("plain-34 and ResNet-34 drawn from the networks", "computed"),
+    "figure7": ("standard deviations of layer responses", "from `resnets study responses`"),
+    "degradation": ("deeper plain nets train worse, on handwritten digits", "trained in minutes, a surrogate"),
+}
+
+WHAT: dict[str, Callable[[Asked], Answer]] = {
+    "list": _listed,
+    **dict.fromkeys(TABLES, _printed),
+    **dict.fromkeys(TARGETS, _training),
+    **dict.fromkeys(PHOTOGRAPHS, _photographs),
+    "table1": _counts,
+    "figure3": _drawing,
+    "figure7": _figure7,
+    "degradation": _demonstration,
+}
+"""By the name that `resnets reproduce` takes."""

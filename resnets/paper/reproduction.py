@@ -1,0 +1,145 @@
+"""The blocks of docs/reproduction.md: each target as far as it was measured, from the lines of results."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from resnets.paper.counts import counts_markdown
+from resnets.paper.entries import SURROGATES, Target
+from resnets.paper.figure7 import claims_of, figure7_markdown, newest_responses
+from resnets.paper.figure7 import rows_of as medians_of
+from resnets.paper.images import study_image
+from resnets.paper.lines import Record, read_lines
+from resnets.paper.markdown import conditions, missing, table
+from resnets.paper.reproduce import listing
+from resnets.paper.tabled import claims_lines, notes, table_markdown
+from resnets.paper.targets import TARGETS
+from resnets.paper.verdicts import OPEN, judged, rows_of
+
+
+def reproduced(results: Path) -> str:
+    """All targets of which something was measured, at the paper's scale and at shorter ones."""
+    lines = read_lines(results / "cifar10.jsonl")
+    parts = [_target(name, target, lines) for name, target in TARGETS.items()]
+    return "\n\n".join(filter(None, parts)) or missing("resnets reproduce table6 --results results/cifar10.jsonl")
+
+
+def _target(name: str, target: Target, lines: list[Record]) -> str:
+    """A section, empty where nothing was measured."""
+    scales = [part for scale in ("paper", "short") if (part := _scale(target, scale, lines))]
+    if not scales:
+        return ""
+    return "\n\n".join([f"### `{name}`: {target.title}", f"{target.source}. {target.remark}".strip(), *scales])
+
+
+def _scale(target: Target, scale: str, lines: list[Record]) -> str:
+    rows = rows_of(target, scale, sorted({line["seed"] for line in lines}), lines)
+    measured, surrogate = [row for row in rows if row.runs], scale in SURROGATES
+    if not measured:
+        return ""
+    shown = [one for one in judged(target, rows) if one.verdict != OPEN]
+    said = [f"- {text}." for text in (*claims_lines(shown), *notes(measured))]
+    head = f"**A surrogate: {SURROGATES[scale]}.** Not to be held against the paper's figures.\n\n" if surrogate else ""
+    without = f"Not measured: {len(rows) - len(measured)} of {len(rows)} rows." if len(measured) < len(rows) else ""
+    where = conditions(run for row in measured for run in row.runs)
+    return "\n\n".join(filter(None, [head + table_markdown(rows, scale), "\n".join(said), without, where]))
+
+
+def listed_targets(results: Path) -> str:
+    """What there is to reproduce."""
+    rows = [(f"`{row['name']}`", row["title"], row["how"]) for row in listing()]
+    return table(("name", "what", "how"), "lll", rows)
+
+
+def studied(results: Path) -> str:
+    """The newest answer to each question that was asked: its figure, and what came of it."""
+    parts = []
+    for what, (title, words) in _SAID.items():
+        lines = [line for line in read_lines(results / "studies.jsonl") if line["study"] == what]
+        if not lines:
+            continue
+        picture = f"![{title}]({Path(study_image(what)).relative_to('docs')})"
+        line = lines[-1]
+        parts += [f"### {title}", picture, words(line), f"`{line['command']}`", conditions([line])]
+    measured = newest_responses(results)
+    if measured:
+        claims = [f"- {claim}." for claim in claims_of(measured) if not claim.endswith("not measured")]
+        parts += ["### Figure 7 beside the paper", figure7_markdown(medians_of(measured)), "\n".join(claims)]
+    return "\n\n".join(filter(None, parts)) or missing("resnets study responses RUN --results results/studies.jsonl")
+
+
+def _responses_said(line: Record) -> str:
+    nets = [
+        f"{net['name']}: {min(net['std']):.2f} to {max(net['std']):.2f}, median {net['median']:.2f}, over "
+        f"{net['images']:,} test images"
+        for net in line["networks"]
+    ]
+    return f"Standard deviation of each 3x3 layer's response. {'; '.join(nets)}."
+
+
+def _lesions_said(line: Record) -> str:
+    said = []
+    for net in line["networks"]:
+        errors = sorted(net["without"].items(), key=lambda item: item[1])
+        (least, low), (most, high) = errors[0], errors[-1]
+        said.append(
+            f"{net['name']} errs on {net['whole']:.2f} % of {net['images']:,} test images. Without `{least}` it errs "
+            f"on {low:.2f} %, without `{most}` on {high:.2f} %."
+        )
+    return " ".join(said)
+
+
+def _gradients_said(line: Record) -> str:
+    ratios = {net["name"]: net["maps"][0] / net["maps"][-1] for net in line["networks"]}
+    nets = [f"{name} {_towards_the_input(ratio)}" for name, ratio in ratios.items()]
+    vanishing = "" if min(ratios.values()) < 1 else " Nothing vanishes, as the paper says."
+    return (
+        "Norm of the gradient of an image's loss with respect to what a layer gives, from the last layer to the first: "
+        f"{'; '.join(nets)}.{vanishing}"
+    )
+
+
+def _towards_the_input(ratio: float) -> str:
+    """Whether gradients vanish: the norm at the first layer over that at the last."""
+    times = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
+    return f"grows {times} times" if ratio >= 1 else f"falls to {ratio:.3g} of it"
+
+
+def _growth_said(line: Record) -> str:
+    equal = "equal, bit for bit, to" if line["logits_equal"] else "NOT equal to"
+    strongest = max(values[-1] for values in line["strengths"].values())
+    return (
+        f"{line['network']} continued in {line['into']}, whose {len(line['added'])} further units compute zero: its "
+        f"logits are {equal} those of the trained network. Trained on at {line['lr']:g} in batches of {line['batch']}, "
+        f"{line['steps'][-1]} iterations: the strongest of the new units responds with a standard deviation of "
+        f"{strongest:.3f}; test error {line['test_error']['before']:.2f} % before, "
+        f"{line['test_error']['after']:.2f} % after."
+    )
+
+
+def _line_said(line: Record) -> str:
+    ends = [point for point in line["points"] if point["share"] in (0.0, 1.0)]
+    between = [point for point in line["points"] if 0 < point["share"] < 1]
+    highest = max(between, key=lambda point: point["test_loss"])
+    low, high = sorted(point["test_loss"] for point in ends)
+    return (
+        f"Test loss {low:.3f} and {high:.3f} at the ends, at most {highest['test_loss']:.3f} between them "
+        f"({highest['share']:g} of the way). BN's statistics are estimated anew at every point."
+    )
+
+
+_SAID: dict[str, tuple[str, Callable[[Record], str]]] = {
+    "responses": ("Layer responses", _responses_said),
+    "lesions": ("One unit taken out", _lesions_said),
+    "gradients": ("Gradients at initialisation", _gradients_said),
+    "growth": ("The constructed solution", _growth_said),
+    "line": ("Between two solutions", _line_said),
+}
+"""The title of each study, and its newest line in words."""
+
+REPRODUCTION: dict[str, Callable[[Path], str]] = {
+    "targets": listed_targets,
+    "counts": counts_markdown,
+    "reproduced": reproduced,
+    "studied": studied,
+}
+"""By the name of the block."""

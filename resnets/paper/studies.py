@@ -1,0 +1,252 @@
+"""`resnets study`: questions that the paper raises, put to trained networks. One function a question.
+
+    resnets study responses cifar_resnet20 --data cifar10       Figure 7
+    resnets study lesions cifar_resnet20 --data cifar10         one unit after the other taken out
+    resnets study gradients --new cifar_plain56,cifar_resnet56 --data digits
+    resnets study growth RUN --into cifar_resnet32              the constructed solution, and what training makes of it
+    resnets study line RUN RUN                                  the loss between two solutions
+
+Each gives a record, a line of `results/studies.jsonl`, and a figure of it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from resnets.data.augment import Stream, crop_flip
+from resnets.evaluation.gradients import gradient_norms
+from resnets.evaluation.growth import grown
+from resnets.evaluation.lesions import error_of, lesions
+from resnets.evaluation.line import along_line
+from resnets.evaluation.responses import layer_responses
+from resnets.models.factory import create_model
+from resnets.paper.lines import Record
+from resnets.paper.subjects import Subject, batches_of, data_of, fresh, images_of, subject
+from resnets.report import studies as figures
+from resnets.runtime import environment, resolve_device, set_precision
+from resnets.training.draws import GENERATOR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a command line asks: of which networks, on which images."""
+
+    weights: list[str]
+    """What `read_weights` takes, or a run folder that has not finished: its last checkpoint."""
+    new: list[str]
+    """Networks of the catalogue as they are initialised by `seed`."""
+    data: str | None = None
+    """By default that of the first run or weights."""
+    images: int | None = None
+    """The first so many only."""
+    seed: int = 0
+    device: str = "auto"
+    into: str | None = None
+    """growth: the deeper network."""
+    iterations: int = 100
+    """growth: how long it is trained."""
+
+
+def study(what: str, question: Question) -> tuple[Record, str, Figure]:
+    """The answer to one of `STUDIES`: a record, the same in words, and its figure. ValueError for another name."""
+    if what not in STUDIES:
+        raise ValueError(f"there is no study {what!r}, allowed are {', '.join(STUDIES)}")
+    if not question.weights and not question.new:
+        raise ValueError("weights: none are given, nor networks with --new")
+    device = resolve_device(question.device)
+    set_precision("fp32")
+    data = question.data or data_of(question.weights)
+    subjects = [subject(source, device) for source in question.weights]
+    subjects += [fresh(name, data, question.seed, device) for name in question.new]
+    answer, text = STUDIES[what](question, subjects, data, device)
+    here = environment(device)
+    record = {
+        "study": what,
+        "data": data,
+        **answer,
+        "device": here["device"],
+        "precision": "fp32",
+        "environment": here,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    return record, text, draw(record)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Questions
+
+Answer = tuple[Record, str]
+"""What was found, as plain values, and in words."""
+
+
+def _responses(question: Question, subjects: list[Subject], data: str, device: torch.device) -> Answer:
+    networks, lines = [], ["standard deviation of each 3x3 layer's response, over all test images, places and channels"]
+    for one in subjects:
+        test = images_of(one, data, "test", question.images)
+        found = layer_responses(one.model, (images for images, _ in batches_of(one, test, device)))
+        values = list(found.values())
+        middle = median(values)
+        networks.append({"name": one.name, "layers": list(found), "std": values, "median": middle, "images": len(test)})
+        lines.append(f"{one.name}: {min(values):.2f} to {max(values):.2f}, median {middle:.2f}")
+    return {"networks": networks}, "\n".join(lines)
+
+
+def _lesions(question: Question, subjects: list[Subject], data: str, device: torch.device) -> Answer:
+    networks, lines = [], []
+    for one in subjects:
+        test = images_of(one, data, "test", question.images)
+        batches = batches_of(one, test, device)
+
+        def error(model: nn.Module = one.model, given: list[tuple[Tensor, Tensor]] = batches) -> float:
+            return error_of(model, given)
+
+        whole, errors = lesions(one.model, batches[0][0][:2], error)
+        networks.append({"name": one.name, "whole": whole, "without": errors, "images": len(test)})
+        lines.append(f"{one.name}: test error {whole:.2f} % whole; with one unit taken out, in %:")
+        lines += [f"  {name}  {value:6.2f}" for name, value in errors.items()]
+    return {"networks": networks}, "\n".join(lines)
+
+
+def _gradients(question: Question, subjects: list[Subject], data: str, device: torch.device) -> Answer:
+    networks, lines = [], ["norm of the gradient: first layer, last layer, first over last"]
+    for one in subjects:
+        train = images_of(one, data, "train", min(question.images or 128, 1000))
+        pixels = one.expected.normaliser(device)(train.images.to(device))
+        norms = gradient_norms(one.model, pixels, train.labels.to(device))
+        maps, weights = [norm.maps for norm in norms], [norm.weights for norm in norms]
+        layers = [norm.layer for norm in norms]
+        networks.append({"name": one.name, "layers": layers, "maps": maps, "weights": weights, "images": len(train)})
+        lines.append(f"{one.name}: outputs {maps[0]:.3g}, {maps[-1]:.3g}, {maps[0] / maps[-1]:.3g} times")
+    return {"networks": networks}, "\n".join(lines)
+
+
+def _growth(question: Question, subjects: list[Subject], data: str, device: torch.device) -> Answer:
+    if question.into is None:
+        raise ValueError("growth needs --into NAME, the deeper network")
+    (one, *others) = subjects
+    if others:
+        raise ValueError("growth looks at one network")
+    with GENERATOR:
+        torch.manual_seed(question.seed)
+        deeper = create_model(question.into, len(one.expected.classes)).to(device)
+    added = grown(one.model, deeper)
+    test = batches_of(one, images_of(one, data, "test", question.images), device)
+    with torch.no_grad():
+        pairs = [(one.model.eval()(images), deeper.eval()(images)) for images, _ in test]
+    equal = all(torch.equal(a, b) for a, b in pairs)
+    before = error_of(deeper, test)
+    curve = _train_on(question, one, deeper, added, data, test, device)
+    after = error_of(deeper, test)
+    record = {
+        "network": one.name,
+        "into": question.into,
+        "added": added,
+        "logits_equal": equal,
+        "test_error": {"before": before, "after": after},
+        **curve,
+    }
+    text = (
+        f"{one.name} as {question.into}, {len(added)} new units that compute zero: "
+        f"logits {'equal, bit for bit' if equal else 'NOT equal'}; test error {before:.2f} %\n"
+        f"after {question.iterations} more iterations {after:.2f} %; responses of the new units "
+        + ", ".join(f"{name} {values[-1]:.3f}" for name, values in curve["strengths"].items())
+    )
+    return record, text
+
+
+def _train_on(
+    question: Question,
+    one: Subject,
+    model: nn.Module,
+    added: list[str],
+    data: str,
+    test: list[tuple[Tensor, Tensor]],
+    device: torch.device,
+) -> Record:
+    """Trains `model` at a constant 0.01, batches of 64; its loss and the responses of the new units on the way."""
+    train = images_of(one, data, "train", None)
+    normalise, every = one.expected.normaliser(device), max(1, question.iterations // 10)
+    stream = Stream(len(train), 64, question.seed, padding=4, flip=data != "digits")
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    last = {name: [n for n, m in model.get_submodule(name).named_modules() if _is_3x3(m)][-1] for name in added}
+    steps, losses, strengths, sums = [0], [], {name: [0.0] for name in added}, []
+    for step in range(question.iterations):
+        batch = stream.batch(step)
+        images = crop_flip(normalise(train.images[batch.indices].to(device)), batch.top, batch.left, batch.flip, 4)
+        loss = F.cross_entropy(model.train()(images), train.labels[batch.indices].to(device))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        sums.append(loss.item())
+        losses += [sums[0]] if step == 0 else []
+        if (step + 1) % every == 0:
+            found = layer_responses(model, [test[0][0]])
+            for name in added:
+                strengths[name].append(found[f"{name}.{last[name]}"])
+            steps.append(step + 1)
+            losses.append(sum(sums[-every:]) / every)
+    return {"steps": steps, "losses": losses, "strengths": strengths, "lr": 0.01, "batch": 64}
+
+
+def _is_3x3(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3)
+
+
+def _line(question: Question, subjects: list[Subject], data: str, device: torch.device) -> Answer:
+    if len(subjects) != 2:
+        raise ValueError(f"line leads from one network to another: two are needed, {len(subjects)} given")
+    first, other = subjects
+    count = question.images or 2_000
+    train, test = (batches_of(first, images_of(first, data, part, count), device) for part in ("train", "test"))
+    ends = ({k: v.clone() for k, v in first.model.state_dict().items()}, other.model.state_dict())
+    shares = [round(-0.2 + 0.1 * number, 1) for number in range(15)]
+    points = along_line(first.model, ends, shares, train, test)
+    lines = ["share of the way   training loss, error   test loss, error"]
+    lines += [
+        f"{p['share']:6.1f}   {p['train_loss']:10.3f} {p['train_error']:8.2f} %"
+        f" {p['test_loss']:10.3f} {p['test_error']:8.2f} %"
+        for p in points
+    ]
+    names = [question.weights[0], question.weights[1]] if len(question.weights) == 2 else [s.name for s in subjects]
+    return {"ends": [Path(name).name for name in names], "points": points, "images": count}, "\n".join(lines)
+
+
+STUDIES: dict[str, Callable[[Question, list[Subject], str, torch.device], Answer]] = {
+    "responses": _responses,
+    "lesions": _lesions,
+    "gradients": _gradients,
+    "growth": _growth,
+    "line": _line,
+}
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Figures
+
+
+def _named(record: Record, *fields: str) -> dict[str, Any]:
+    """By network one field, or several as a tuple."""
+    found = {net["name"]: tuple(net[field] for field in fields) for net in record["networks"]}
+    return {name: values if len(fields) > 1 else next(iter(values)) for name, values in found.items()}
+
+
+DRAWN: dict[str, Callable[[Record], Figure]] = {
+    "responses": lambda record: figures.responses(_named(record, "std")),
+    "lesions": lambda record: figures.lesions(_named(record, "whole", "without")),
+    "gradients": lambda record: figures.gradients(_named(record, "maps", "weights")),
+    "growth": lambda record: figures.growth(record["steps"], record["losses"], record["strengths"]),
+    "line": lambda record: figures.line(record["points"], (record["ends"][0], record["ends"][1])),
+}
+
+
+def draw(record: Record) -> Figure:
+    """The figure of a record."""
+    return DRAWN[record["study"]](record)

@@ -1,0 +1,107 @@
+"""A target's rows and claims as a terminal and as documents show them."""
+
+from collections.abc import Sequence
+from statistics import mean, stdev
+
+from resnets.paper.entries import SURROGATES, Band, Target
+from resnets.paper.markdown import each, listed, table
+from resnets.paper.verdicts import Judged, Row
+from resnets.training.progress import duration
+
+_PAPERS = ("paper", "band", "verdict")
+"""Columns in which a surrogate has nothing."""
+_ALIGNED = {"network": "l", "paper": "r", "measured": "r", "band": "l", "verdict": "l", "hardware": "l", "time": "r"}
+
+
+def cells(row: Row) -> dict[str, str]:
+    """A row by the heads of its columns; errors in percent."""
+    errors = row.errors()
+    hardware = dict.fromkeys(f"{run['device']}, {run['precision']}" for run in row.runs)
+    return {
+        "network": row.entry.name,
+        "paper": ""
+        if row.paper is None
+        else f"{row.paper:g}"
+        if "read off" in row.entry.remark
+        else f"{row.paper:.2f}",
+        "measured": _measured(errors, [run["seed"] for run in row.runs]),
+        "band": _band(row.band),
+        "verdict": row.verdict,
+        "hardware": "; ".join(hardware),
+        "time": duration(mean(run["seconds"] for run in row.runs)) if row.runs else "",
+    }
+
+
+def _measured(errors: Sequence[float], seeds: Sequence[int]) -> str:
+    if not errors:
+        return ""
+    if len(errors) == 1:
+        return f"{errors[0]:.2f} (seed {seeds[0]})"
+    return f"{mean(errors):.2f} ± {stdev(errors):.2f} ({len(errors)} seeds)"
+
+
+def _band(band: Band | None) -> str:
+    return "" if band is None else f"{band[0]:.2f} to {band[1]:.2f}"
+
+
+def heading(target: Target, scale: str) -> str:
+    """What is shown, where it is from, and in capitals what makes it a surrogate."""
+    surrogate = f"\nSURROGATE: {SURROGATES[scale]}" if scale in SURROGATES else ""
+    return f"{target.title}; {target.source}; error in %{surrogate}"
+
+
+def _columns(scale: str) -> list[str]:
+    return [name for name in _ALIGNED if scale == "paper" or name not in _PAPERS]
+
+
+def table_text(rows: Sequence[Row], scale: str) -> str:
+    """The rows in columns of letters of one width."""
+    names = _columns(scale)
+    return aligned(
+        [names, *([cells(row)[name] for name in names] for row in rows)], "".join(_ALIGNED[name] for name in names)
+    )
+
+
+def aligned(lines: Sequence[Sequence[str]], alignment: str) -> str:
+    """Columns of letters of one width; `alignment` has "l" or "r" for each."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = [">" if side == "r" else "<" for side in alignment]
+    return "\n".join(
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def table_markdown(rows: Sequence[Row], scale: str) -> str:
+    """The rows as documents have them; those that were not run are left out."""
+    names = _columns(scale)
+    lines = [[cells(row)[name] for name in names] for row in rows if row.runs]
+    return table(names, "".join(_ALIGNED[name] for name in names), lines)
+
+
+def claims_lines(claims: Sequence[Judged]) -> list[str]:
+    """A sentence for each claim."""
+    return [f"{one.claim.text}: {one.verdict}{_points(one)}" for one in claims]
+
+
+def _points(one: Judged) -> str:
+    if not one.points:
+        return ""
+    if one.claim.than is None:
+        side = "under" if one.claim.below else "over"
+        return f" ({each(one.points)} %; asked is {side} {one.asked:g})"
+    points = ", ".join(f"{value:+.2f}" for value in one.points)
+    return f" ({points} points; asked are more than {one.asked:g}{' in every seed' if one.claim.every_seed else ''})"
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """What the runs depart in from their papers, each set said once, and remarks on the papers' figures."""
+    by_set: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        phrases = tuple(sorted({phrase for run in row.runs for phrase in run["departures"]}))
+        if phrases:
+            by_set.setdefault(phrases, []).append(row.entry.name)
+    found = [f"{listed(names)} depart in: {'; '.join(phrases)}" for phrases, names in by_set.items()]
+    return found + [
+        f"{row.entry.name}, the paper: {row.entry.remark}" for row in rows if row.entry.remark and row.paper
+    ]

@@ -1,0 +1,237 @@
+"""What `resnets reproduce` brings back by training: the tables and figures of the papers as rows, their claims too.
+
+A row names the recipe that is run for it and the paper's figure; what of that was measured, and whether it is what the
+paper says, is worked out in `verdicts.py`. The paper's figures and bands: `published.py`.
+"""
+
+from collections.abc import Iterable
+
+from resnets.paper.entries import Claim, Entry, Target
+from resnets.paper.published import BANDS, FIGURE_6, MEAN_BANDS, test_error
+
+
+def _own(depths: Iterable[int], family: str) -> tuple[Entry, ...]:
+    """Rows of the paper's own nets for CIFAR-10."""
+    return tuple(_row(f"cifar10-{family}{depth}", _REMARKS.get(f"{family}{depth}", "")) for depth in depths)
+
+
+_REMARKS = {"resnet110": "the best of five runs; their mean is 6.61 ± 0.16", "plain110": "over 60 %, not drawn"}
+
+
+def _row(name: str, remark: str = "", paper: float | None = None) -> Entry:
+    """The row of the recipe `name`, such as cifar10-resnet20; `paper`: the figure of a variant."""
+    data, _, net = name.partition("-")
+    model = f"cifar_{net.partition('-')[0]}"
+    band, mean_band = (BANDS.get(model), MEAN_BANDS.get(model)) if data == "cifar10" else (None, None)
+    read_off = "read off the figure, to 0.3 points" if model in FIGURE_6 else ""
+    figure = test_error(model, data) if paper is None else paper
+    return Entry(recipe=name, paper=figure, remark=remark or read_off, band=band, mean_band=mean_band)
+
+
+def _rows(names: Iterable[str]) -> tuple[Entry, ...]:
+    return tuple(_row(name) for name in names)
+
+
+def _changed(name: str, options: dict[str, tuple[str, ...]]) -> tuple[Entry, ...]:
+    """A recipe and what becomes of it when fields are changed; the paper prints none of these."""
+    return tuple(Entry(recipe=name, changes=changes, label=f"{name}, {label}") for label, changes in options.items())
+
+
+_PAPER = "arXiv:1512.03385"
+_TRAIN, _TWENTY, _FIFTY_SIX = "train_error", "cifar10-plain20", "cifar10-plain56"
+_DEGRADES = (
+    Claim(
+        text="plain nets degrade: plain-56 trains worse than plain-20",
+        worse=_FIFTY_SIX,
+        than=_TWENTY,
+        by=2.0,
+        error=_TRAIN,
+        every_seed=True,
+    ),
+    Claim(text="and tests worse", worse=_FIFTY_SIX, than=_TWENTY, by=2.0, every_seed=True),
+)
+_RESIDUAL_GAIN = (
+    Claim(text="ResNet-44 is better than ResNet-20", worse="cifar10-resnet20", than="cifar10-resnet44"),
+    Claim(text="ResNet-56 is better than ResNet-20", worse="cifar10-resnet20", than="cifar10-resnet56", by=0.7),
+    Claim(text="ResNet-110 is better than ResNet-32", worse="cifar10-resnet32", than="cifar10-resnet110"),
+)
+_DEEPEST = (
+    Claim(text="ResNet-1202 trains to almost no error", worse="cifar10-resnet1202", by=0.3, error=_TRAIN, below=True),
+    Claim(text="and tests worse than ResNet-110", worse="cifar10-resnet1202", than="cifar10-resnet110", weak=True),
+)
+_THREE_TIMES = ("iterations=192000", "milestones=96000,144000")
+_OPTIONS = {option: (f"changes.shortcut={option}",) for option in ("B", "C")}
+_BOTH = ("cifar10", "cifar100")
+_MANIPULATED = ("scaling", "exclusive_gating", "conv")
+_ORDERS = ("bn_after_addition", "relu_before_addition", "relu_only")
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Tables and figures
+
+TARGETS: dict[str, Target] = {
+    "figure1": Target(
+        title="plain-20 and plain-56 on CIFAR-10",
+        source=f"{_PAPER}, Figure 1",
+        entries=_own((20, 56), "plain"),
+        claims=_DEGRADES,
+        curves=True,
+    ),
+    "table6": Target(
+        title="test error on CIFAR-10",
+        source=f"{_PAPER}, Table 6",
+        entries=_own((20, 32, 44, 56, 110, 1202), "resnet"),
+        claims=(*_RESIDUAL_GAIN, *_DEEPEST),
+        curves=True,
+        remark="The paper ran ResNet-110 five times (`--seeds 0..4`), the others once.",
+    ),
+    "figure6": Target(
+        title="plain and residual nets on CIFAR-10",
+        source=f"{_PAPER}, Figure 6",
+        entries=(*_own((20, 32, 44, 56, 110), "plain"), *_own((20, 32, 44, 56, 110, 1202), "resnet")),
+        claims=(
+            *_DEGRADES,
+            Claim(
+                text="plain-44 trains worse than plain-20",
+                worse="cifar10-plain44",
+                than=_TWENTY,
+                by=0.5,
+                error=_TRAIN,
+            ),
+            Claim(text="plain-56 is worse than plain-44", worse=_FIFTY_SIX, than="cifar10-plain44"),
+            Claim(text="plain-110 fails", worse="cifar10-plain110", by=40.0, error=_TRAIN, weak=True),
+            Claim(
+                text="ResNet-56 is far better than plain-56",
+                worse=_FIFTY_SIX,
+                than="cifar10-resnet56",
+                by=4.0,
+                every_seed=True,
+            ),
+            *_RESIDUAL_GAIN,
+            *_DEEPEST,
+        ),
+        curves=True,
+    ),
+    "shortcuts": Target(
+        title="shortcut options A, B and C on CIFAR-10",
+        source="A question of section 4.1, which the paper answers on ImageNet (Table 3)",
+        entries=(*_own((20,), "plain"), *_own((20,), "resnet"), *_changed("cifar10-resnet20", _OPTIONS)),
+        claims=tuple(
+            Claim(text=f"{name} is better than no shortcut", worse=_TWENTY, than=name, every_seed=True)
+            for name in ("cifar10-resnet20", *(f"cifar10-resnet20, {option}" for option in _OPTIONS))
+        ),
+    ),
+    "three-times": Target(
+        title="plain nets with three times the iterations on CIFAR-10",
+        source="A question of section 4.1 (footnote 3), which the paper answers on ImageNet",
+        entries=tuple(_changed(name, {"three times": _THREE_TIMES})[0] for name in (_TWENTY, _FIFTY_SIX)),
+        claims=(
+            Claim(
+                text="plain-56 still trains worse than plain-20",
+                worse=f"{_FIFTY_SIX}, three times",
+                than=f"{_TWENTY}, three times",
+                by=2.0,
+                error=_TRAIN,
+                every_seed=True,
+            ),
+        ),
+        curves=True,
+    ),
+    "identity-shortcuts": Target(
+        title="manipulated shortcuts of ResNet-110 on CIFAR-10",
+        source="arXiv:1603.05027, Table 1",
+        entries=(
+            *_own((110,), "resnet"),
+            *_rows(f"cifar10-resnet110_{kind}" for kind in (*_MANIPULATED, "shortcut_gating", "dropout")),
+        ),
+        claims=tuple(
+            Claim(
+                text=f"{kind.replace('_', ' ')} on the shortcut is worse than the identity",
+                worse=f"cifar10-resnet110_{kind}",
+                than="cifar10-resnet110",
+                by=1.5,
+            )
+            for kind in _MANIPULATED
+        ),
+    ),
+    "identity-orders": Target(
+        title="orders of activation on CIFAR-10",
+        source="arXiv:1603.05027, Table 2",
+        entries=_rows(
+            f"cifar10-{name}"
+            for depth in (110, 164)
+            for name in (f"resnet{depth}", *(f"resnet{depth}_{o}" for o in _ORDERS), f"preact_resnet{depth}")
+        ),
+        claims=(
+            Claim(
+                text="full pre-activation is better at 164 layers",
+                worse="cifar10-resnet164",
+                than="cifar10-preact_resnet164",
+                by=0.1,
+            ),
+        ),
+    ),
+    "identity-depths": Target(
+        title="the unit of ResNet and full pre-activation, CIFAR-10 and -100",
+        source="arXiv:1603.05027, Table 3",
+        entries=(
+            *_rows(["cifar10-resnet110", "cifar10-preact_resnet110"]),
+            *_rows(f"{d}-{unit}{n}" for d in _BOTH for n in (164, 1001) for unit in ("resnet", "preact_resnet")),
+        ),
+        claims=(
+            Claim(
+                text="full pre-activation is better at 1001 layers",
+                worse="cifar10-resnet1001",
+                than="cifar10-preact_resnet1001",
+                by=1.5,
+            ),
+        ),
+    ),
+    "stochastic-depth": Target(
+        title="constant and stochastic depth, CIFAR-10 and -100",
+        source="arXiv:1603.09382, Table 1",
+        entries=(
+            _row("cifar10-resnet110_sd-constant-depth", paper=6.41),
+            _row("cifar100-resnet110_sd-constant-depth", paper=27.76),
+            _row("cifar10-resnet1202_sd-constant-depth", paper=6.67),
+            *_rows(["cifar10-resnet110_sd", "cifar100-resnet110_sd", "cifar10-resnet1202_sd"]),
+        ),
+        claims=(
+            Claim(
+                text="stochastic depth is better at 110 layers",
+                worse="cifar10-resnet110_sd-constant-depth",
+                than="cifar10-resnet110_sd",
+                by=0.6,
+            ),
+            Claim(
+                text="and at 1,202",
+                worse="cifar10-resnet1202_sd-constant-depth",
+                than="cifar10-resnet1202_sd",
+                by=1.0,
+            ),
+        ),
+    ),
+    "wide": Target(
+        title="wide residual networks, CIFAR-10 and -100",
+        source="arXiv:1605.07146, Tables 5 and 6",
+        entries=_rows(f"{d}-wrn_{net}" for d in _BOTH for net in ("40_4", "16_8", "28_10")),
+        remark="The paper gives the median of five runs.",
+    ),
+    "resnext": Target(
+        title="ResNeXt-29, CIFAR-10 and -100",
+        source="arXiv:1611.05431, section 5.3",
+        entries=_rows(f"{d}-resnext29_{net}" for d in _BOTH for net in ("8x64d", "16x64d")),
+        remark="The paper gives the mean of ten runs.",
+    ),
+    "rir": Target(
+        title="ResNet in ResNet, CIFAR-10 and -100",
+        source="arXiv:1603.08029",
+        entries=_rows(f"{d}-rir18_wide" for d in _BOTH),
+    ),
+    "ror": Target(
+        title="residual networks of residual networks, CIFAR-10 and -100",
+        source="arXiv:1608.02908",
+        entries=_rows(f"{d}-ror3_{net}" for d in _BOTH for net in ("110", "wrn_58_4")),
+    ),
+}
+"""By the name that `resnets reproduce` takes."""

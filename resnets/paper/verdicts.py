@@ -1,0 +1,183 @@
+"""From recorded runs to what a table says of them: means, bands, claims. Pure functions of lines of results.
+
+A run stands beside the paper's figure only where it is the paper's recipe, whole. All others are surrogates: they have
+neither the paper's figure nor a band, and of a claim only the sign is looked at.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.recipes import departures, is_papers
+from resnets.paper.entries import SURROGATES, Band, Claim, Entry, Target
+from resnets.paper.lines import Record
+
+MEANS_FROM = 3
+"""With so many seeds the mean is held against its band, with fewer each run against a wider one."""
+
+INSIDE, BETTER, OUTSIDE, SURROGATE, MISSING = (
+    "inside the band",
+    "better than the band",
+    "outside the band",
+    "a surrogate",
+    "not measured",
+)
+HOLDS, FAILS, CONTRADICTED, OPEN = "holds", "does not hold", "does not hold (weak)", "not measured"
+
+
+def is_of(line: Record, planned: ClassificationRecipe) -> bool:
+    """Whether the run of `line` is that of `planned`, whatever its precision and hardware."""
+    return (
+        (line["recipe"], line["model"], line["seed"]) == (planned.name, planned.model, planned.seed)
+        and (line["iterations"], line["data"]["name"]) == (planned.iterations, planned.data)
+        and line["data"]["validation_images"] == planned.validation_images
+        and set(_but_precision(line["departures"])) == set(_but_precision(departures(planned, "fp32")))
+    )
+
+
+def _but_precision(phrases: Iterable[str]) -> list[str]:
+    return [phrase for phrase in phrases if not phrase.startswith("precision:")]
+
+
+def runs_of_entry(entry: Entry, scale: str, seeds: Iterable[int], lines: Sequence[Record]) -> list[Record]:
+    """The newest line of each of `seeds`, in their order; those that have none are left out."""
+    found = []
+    for seed in seeds:
+        planned = entry.planned(scale, seed)
+        found += [line for line in lines if line.get("recipe") == planned.name and is_of(line, planned)][-1:]
+    return found
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry and the runs there are of it."""
+
+    entry: Entry
+    scale: str
+    runs: list[Record]
+
+    def errors(self, kind: str = "test_error") -> list[float]:
+        """One a seed, in percent."""
+        return [run[kind] for run in self.runs]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether all runs are the paper's recipe, whole, so that its figure may stand beside them."""
+        return self.scale == "paper" and all(is_papers(run["departures"]) for run in self.runs)
+
+    @property
+    def surrogate(self) -> str | None:
+        """What the runs are instead of the paper's, in words."""
+        if self.comparable or not self.runs:
+            return SURROGATES.get(self.scale)
+        return SURROGATES.get(self.scale, "not the paper's recipe")
+
+    @property
+    def paper(self) -> float | None:
+        return self.entry.paper if self.comparable and self.scale == "paper" else None
+
+    @property
+    def band(self) -> Band | None:
+        """That of the mean or of a single run, as many seeds as there are."""
+        if not self.comparable:
+            return None
+        return self.entry.mean_band if len(self.runs) >= MEANS_FROM else self.entry.band
+
+    @property
+    def verdict(self) -> str:
+        if not self.runs:
+            return MISSING
+        if not self.comparable:
+            return SURROGATE
+        if self.band is None:
+            return ""
+        low, high = self.band
+        errors = [mean(self.errors())] if len(self.runs) >= MEANS_FROM else self.errors()
+        if max(errors) > high:
+            return OUTSIDE
+        return BETTER if min(errors) < low else INSIDE
+
+    def to_dict(self) -> Record:
+        """All of it as plain values; `paper` and `band` are None for surrogates."""
+        errors, seconds = self.errors(), [run["seconds"] for run in self.runs]
+        return {
+            "name": self.entry.name,
+            "recipe": self.entry.recipe,
+            "changes": list(self.entry.changes),
+            "paper": self.paper,
+            "remark": self.entry.remark,
+            "seeds": [run["seed"] for run in self.runs],
+            "test_error": errors,
+            "mean": mean(errors) if errors else None,
+            "std": stdev(errors) if len(errors) > 1 else None,
+            "train_error": self.errors("train_error"),
+            "band": self.band,
+            "verdict": self.verdict,
+            "surrogate": self.surrogate,
+            "departures": sorted({phrase for run in self.runs for phrase in run["departures"]}),
+            "hardware": list(dict.fromkeys(f"{run['device']}, {run['precision']}" for run in self.runs)),
+            "hours": mean(seconds) / 3600 if seconds else None,
+        }
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim, what was measured of it, and whether it holds."""
+
+    claim: Claim
+    points: list[float]
+    """One a seed that both rows have: the difference in points, or of a single row its error in percent."""
+    surrogate: bool
+
+    @property
+    def asked(self) -> float:
+        """What is asked: of a surrogate's difference only that it has the right sign."""
+        return 0.0 if self.surrogate and self.claim.than else self.claim.by
+
+    @property
+    def verdict(self) -> str:
+        if not self.points:
+            return OPEN
+        points = self.points if self.claim.every_seed else [mean(self.points)]
+        holds = max(points) < self.asked if self.claim.below else min(points) > self.asked
+        return HOLDS if holds else CONTRADICTED if self.claim.weak else FAILS
+
+    def to_dict(self) -> Record:
+        """As plain values."""
+        return {
+            "claim": self.claim.text,
+            "asked": self.asked,
+            "points": self.points,
+            "verdict": self.verdict,
+            "surrogate": self.surrogate,
+        }
+
+
+def rows_of(target: Target, scale: str, seeds: Iterable[int], lines: Sequence[Record]) -> list[Row]:
+    """A row for each entry, with the runs of `seeds`."""
+    wanted = list(seeds)
+    return [Row(entry, scale, runs_of_entry(entry, scale, wanted, lines)) for entry in target.entries]
+
+
+def judged(target: Target, rows: Sequence[Row]) -> list[Judged]:
+    """The claims whose entries are among `rows`."""
+    by_name = {row.entry.name: row for row in rows}
+    known = [c for c in target.claims if c.worse in by_name and (c.than is None or c.than in by_name)]
+    return [_judge(claim, by_name) for claim in known]
+
+
+def _judge(claim: Claim, rows: dict[str, Row]) -> Judged:
+    worse = {run["seed"]: run[claim.error] for run in rows[claim.worse].runs}
+    sides = [rows[claim.worse], *([rows[claim.than]] if claim.than else [])]
+    surrogate = any(side.scale != "paper" for side in sides)
+    if claim.than is None:
+        return Judged(claim, list(worse.values()), surrogate)
+    better = {run["seed"]: run[claim.error] for run in rows[claim.than].runs}
+    return Judged(claim, [worse[seed] - better[seed] for seed in worse if seed in better], surrogate)
+
+
+def failures(rows: Sequence[Row], claims: Sequence[Judged]) -> list[str]:
+    """What keeps the whole from being as the paper has it: outside its band, not holding, or not measured."""
+    found = [f"{row.entry.name}: {row.verdict}" for row in rows if row.verdict in (OUTSIDE, MISSING)]
+    return found + [f"{one.claim.text}: {one.verdict}" for one in claims if one.verdict in (FAILS, OPEN)]

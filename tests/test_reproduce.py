@@ -1,0 +1,157 @@
+"""`resnets reproduce` and `resnets plan`: what is missing is found, counted up, run once, and rendered."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TINY
+from test_verdicts import NET, line
+
+from resnets.classification.recipes import recipe
+from resnets.cli import main
+from resnets.models.catalog import model_spec
+from resnets.paper import entries
+from resnets.paper.costs import Speed, recorded
+from resnets.paper.plan import commands, plan
+from resnets.paper.reproduce import WHAT
+from resnets.paper.tables import TABLES
+from resnets.paper.targets import TARGETS
+from resnets.training.recipe import override
+
+
+@pytest.fixture
+def tiny_smoke(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scale "smoke" with the nets of 8 layers: two seconds a run."""
+
+    def seconds_only(given: Any) -> Any:
+        return override(entries.seconds_only(given), [*TINY, "iterations=6", "evaluate_every=6", "checkpoint_every=6"])
+
+    monkeypatch.setitem(entries.SCALES, "smoke", seconds_only)
+
+
+def _json(capsys: pytest.CaptureFixture[str], words: list[str], status: int = 0) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main([*words, "--json"]) == status
+    (said,) = capsys.readouterr().out.splitlines()
+    return json.loads(said, parse_constant=pytest.fail)
+
+
+@pytest.mark.usefixtures("tiny_smoke")
+def test_what_is_missing_is_run_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "results" / "lines.jsonl"
+    common = ["--scale", "smoke", "--seeds", "0", "--out", str(tmp_path / "out"), "--results", str(results)]
+    planned = _json(capsys, ["plan", "figure1", *common])
+    assert [Path(run["run"]).name for run in planned["missing"]] == [f"cifar10-plain{d}-smoke-seed0" for d in (20, 56)]
+    assert all(run["seconds"] >= 0 for run in planned["missing"])
+    assert "timed here" in planned["cost_from"]
+    assert not (tmp_path / "out").exists()
+
+    done = _json(capsys, ["reproduce", "figure1", *common, "--check"])
+    assert [row["seeds"] for row in done["rows"]] == [[0], [0]]
+    assert {row["verdict"] for row in done["rows"]} == {"a surrogate"}
+    for row in done["rows"]:
+        evaluation = json.loads((tmp_path / "out" / f"{row['name']}-smoke-seed0" / "evaluation.json").read_text())
+        assert row["test_error"] == [evaluation["top1_error"]]
+    assert Path(done["figure"]).read_bytes().startswith(b"\x89PNG")
+    lines = results.read_text().splitlines()
+    assert len(lines) == 2
+
+    # Once more nothing is run: neither with the lines nor with the folders alone; and the lines alone are enough.
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("out/*/model.safetensors")}
+    assert _json(capsys, ["reproduce", "figure1", *common])["rows"] == done["rows"]
+    assert results.read_text().splitlines() == lines
+    again = _json(capsys, ["reproduce", "figure1", *common[:-2], "--results", str(tmp_path / "other.jsonl")])
+    assert [row["test_error"] for row in again["rows"]] == [row["test_error"] for row in done["rows"]]
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert _json(capsys, ["plan", "figure6", *common, "--only", "plain56"])["missing"] == []
+
+
+def test_a_verdict_that_fails_and_one_that_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "lines.jsonl"
+    words = ["reproduce", "table6", "--only", "resnet20", "--seeds", "0", "--check", "--results", str(results)]
+    for error, status in ((8.42, 0), (9.5, 1)):
+        results.write_text(json.dumps(line(NET, 0, error)) + "\n")
+        assert main(words) == status
+        out, err = capsys.readouterr()
+        assert ("inside the band" in out) == (status == 0)
+        assert ("cifar10-resnet20: outside the band" in err) == (status == 1)
+        assert "8.75" in out
+
+
+def test_the_job_file_starts_and_resumes_each_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = tmp_path / "jobs.sh"
+    words = ["plan", "shortcuts", "--scale", "short", "--seeds", "0..1", "--out", "runs", "--jobs", str(jobs)]
+    (tmp_path / "lines.jsonl").write_text(json.dumps({**line(NET, 5, 8.0), "device": "none"}) + "\n")
+    record = _json(capsys, [*words, "--results", str(tmp_path / "lines.jsonl")])
+    text = jobs.read_text()
+    assert f"--array=0-{len(record['missing']) - 1}" in text
+    assert "resnets train cifar10-resnet20 changes.shortcut=B iterations=6400 milestones=3200,4800 seed=1 --out" in text
+    said = tmp_path / "resnets"
+    said.write_text('#!/bin/sh\necho "$@"\n')
+    said.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    ran = subprocess.run(["sh", jobs, "3"], capture_output=True, text=True, env=environment, cwd=tmp_path, check=True)
+    assert "cifar10-resnet20" in ran.stdout
+    assert "seed=1" in ran.stdout
+    folder = tmp_path / re.search(r"--out (\S+)", ran.stdout)[1]  # type: ignore[index]
+    folder.mkdir(parents=True)
+    (folder / "recipe.json").write_text("{}")
+    ran = subprocess.run(["sh", jobs, "3"], capture_output=True, text=True, env=environment, cwd=tmp_path, check=True)
+    assert ran.stdout.startswith(f"train --resume {folder.relative_to(tmp_path)} --results ")
+    assert main([*words, "--results", str(tmp_path / "lines.jsonl")]) == 2  # nothing is overwritten
+
+
+@pytest.mark.parametrize("scale", ["paper", "short", "smoke"])
+def test_a_command_makes_the_recipe_that_was_planned(scale: str, tmp_path: Path) -> None:
+    made = plan(TARGETS["identity-shortcuts"], scale, [4], [], tmp_path)
+    for given, command in zip(made.missing, commands(made, None), strict=True):
+        words = command.partition("else resnets train ")[2].split(" --out ")[0].split()
+        assert override(recipe(words[0]), words[1:]) == given.recipe
+
+
+def test_costs_are_in_proportion(tmp_path: Path) -> None:
+    (speed,) = recorded([{**line(NET, 0, 8.0), "seconds": 12_800.0}, {**line(NET, 0, 8.0, "iterations=20")}], tmp_path)
+    assert speed.images_per_second == 64_000 * 128 / 12_800
+    assert speed.seconds(recipe(NET)) == pytest.approx(12_800)
+    ratio = model_spec("cifar_resnet110").multiply_adds / model_spec("cifar_resnet20").multiply_adds
+    assert speed.seconds(recipe("cifar10-resnet110")) == pytest.approx(12_800 * ratio)
+    assert Speed(100.0, "cifar_resnet20", "h", "s").seconds_of("cifar_resnet20", 500) == 5
+
+
+def test_the_list_and_the_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [row["name"] for row in _json(capsys, ["reproduce", "list"])["targets"]]
+    assert sorted(names) == sorted(set(WHAT) - {"list"})
+    assert {*TABLES, *TARGETS, "degradation", "figure3"} <= set(names)
+    for words, says in (
+        (["nothing"], "there is no 'nothing' to reproduce"),
+        (["table6", "--scale", "tiny"], "allowed are paper, short, smoke"),
+        (["table6", "--only", "resnet21"], "there is no 'resnet21'; there are cifar10-resnet20, "),
+    ):
+        assert main(["plan", *words]) == 2
+        (error,) = capsys.readouterr().err.splitlines()
+        assert says in error
+
+
+def test_what_is_computed_or_only_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = _json(capsys, ["reproduce", "table1", "--check"])["rows"]
+    assert [row["params"] for row in rows] == [11_689_512, 21_797_672, 25_557_032, 44_549_160, 60_192_808]
+    printed = _json(capsys, ["reproduce", "table9"])
+    assert printed["measured"] is False
+    assert main(["reproduce", "table9", "--check"]) == 1  # not measured is no success
+    figures = _json(capsys, ["reproduce", "figure3", "--out", str(tmp_path)])["figures"]
+    assert all(Path(path).read_text().startswith("<?xml") for path in figures)
+
+
+def test_the_plan_of_an_imagenet_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "lines.jsonl"
+    results.write_text(json.dumps({**line(NET, 0, 8.0), "seconds": 8_192.0}) + "\n")  # 1,000 images a second
+    record = _json(capsys, ["plan", "table2", "--results", str(results)])
+    row = record["rows"][2]
+    assert (row["name"], row["paper"]["top1"]) == ("plain34", 28.54)
+    ratio = model_spec("plain34").multiply_adds / model_spec("cifar_resnet20").multiply_adds
+    (hours,) = row["hours"].values()
+    assert hours == round(600_000 * 256 * ratio / 1_000 / 3600)
+    assert "resnets train imagenet-plain34" in record["commands"]

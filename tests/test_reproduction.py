@@ -1,0 +1,118 @@
+"""docs/reproduction.md and Figure 7: what they say follows from lines of results, and nothing else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_verdicts import NET, line
+
+from resnets.cli import main
+from resnets.paper.blocks import BLOCKS
+from resnets.paper.images import newest_study
+from resnets.paper.studies import STUDIES, draw
+
+ENVIRONMENT = {"torch": "2.15.0", "python": "3.11.7", "resnets": "0.1.0", "commit": "abc123"}
+WHERE = {"device": "CPU, 1 thread", "precision": "fp32", "environment": ENVIRONMENT, "command": "resnets study so"}
+
+
+def write(path: Path, *lines: dict[str, Any]) -> None:
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+
+
+def responses(images: int = 10_000, **medians: float) -> dict[str, Any]:
+    nets = [
+        {"name": name, "layers": ["a", "b", "c"], "std": [m + 1, m, m - 0.5], "median": m, "images": images}
+        for name, m in medians.items()
+    ]
+    return {"study": "responses", "data": "cifar10", "networks": nets, **WHERE}
+
+
+def figure7(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main(["reproduce", "figure7", "--results", str(folder / "cifar10.jsonl"), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_figure7(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert {row["verdict"] for row in figure7(tmp_path, capsys)["rows"]} == {"not measured"}
+    lines = (
+        responses(cifar_plain20=1.8, cifar_resnet20=9.0, cifar_resnet56=0.8),
+        responses(cifar_resnet20=1.2, cifar_resnet110=0.9),  # newer
+        responses(images=500, cifar_plain56=1.6),  # some images only
+        {**responses(cifar_plain56=1.6), "data": "digits"},
+    )
+    write(tmp_path / "studies.jsonl", *lines)
+    record = figure7(tmp_path, capsys)
+    verdicts = {row["network"]: row["verdict"] for row in record["rows"]}
+    assert verdicts == {
+        "cifar_plain20": "inside the band",
+        "cifar_plain56": "not measured",
+        "cifar_resnet20": "inside the band",
+        "cifar_resnet56": "outside the band",  # 0.825 is the lower end
+        "cifar_resnet110": "inside the band",
+    }
+    said = [claim.rpartition(": ")[2] for claim in record["claims"]]
+    assert said == ["holds", "not measured", "holds", "does not hold"]
+    assert main(["reproduce", "figure7", "--results", str(tmp_path / "x.jsonl"), "--check"]) == 1
+
+
+def test_targets_that_were_measured_stand_in_the_document(tmp_path: Path) -> None:
+    assert BLOCKS["reproduced"](tmp_path).startswith("Not measured yet: `resnets reproduce")
+    short = line(NET, 0, 13.53, "iterations=6400", "milestones=3200,4800")
+    write(tmp_path / "cifar10.jsonl", *({**one, "environment": ENVIRONMENT} for one in (line(NET, 4, 8.5), short)))
+    text = BLOCKS["reproduced"](tmp_path)
+    section = text[text.index("### `table6`") : text.index("### `figure6`")]
+    whole, surrogate = section.split("**A surrogate: a tenth of the paper's iterations.**")
+    assert "| cifar10-resnet20 | 8.75 | 8.50 (seed 4) | 7.80 to 9.20 | inside the band |" in whole
+    assert "13.53 (seed 0)" in surrogate
+    assert "8.75" not in surrogate
+    assert "### `wide`" not in text
+
+
+def test_counts_and_targets(tmp_path: Path) -> None:
+    assert "| `resnet50` | 50 | 25,557,032 | 3,857,973,248 | 3.8e9 | as printed |" in BLOCKS["counts"](tmp_path)
+    assert "| `table6` | test error on CIFAR-10 |" in BLOCKS["targets"](tmp_path)
+
+
+def test_the_newest_answers_in_words(tmp_path: Path) -> None:
+    assert BLOCKS["studied"](tmp_path).startswith("Not measured yet: `resnets study")
+    lesions = {"name": "net", "whole": 8.0, "without": {"layer1.0": 30.0, "layer1.1": 9.0}, "images": 100}
+    gradients = {"name": "net", "layers": ["a", "b"], "maps": [0.5, 0.25], "weights": [0.1, 0.1], "images": 128}
+    points = [
+        {"share": t, "train_loss": 0.1, "train_error": 1.0, "test_loss": loss, "test_error": 5.0}
+        for t, loss in ((0.0, 0.3), (0.5, 2.0), (1.0, 0.4), (1.1, 9.0))
+    ]
+    answers: dict[str, Any] = {
+        "responses": responses(cifar_resnet20=1.5),
+        "lesions": {"networks": [lesions]},
+        "gradients": {"networks": [gradients, {**gradients, "name": "other", "maps": [0.1, 1.0]}]},
+        "growth": {
+            "network": "small", "into": "large", "added": ["layer1.3"], "logits_equal": True, "lr": 0.01, "batch": 64,
+            "steps": [0, 100], "losses": [0.2, 0.1], "strengths": {"layer1.3": [0.0, 0.125]},
+            "test_error": {"before": 8.0, "after": 7.5},
+        },
+        "line": {"ends": ["a", "b"], "points": points},
+    }  # fmt: skip
+    assert set(answers) == set(STUDIES)
+    lines = [{**WHERE, "data": "cifar10", "study": what, **answer} for what, answer in answers.items()]
+    write(tmp_path / "studies.jsonl", *lines)
+    text = BLOCKS["studied"](tmp_path)
+    for said in (
+        "cifar_resnet20: 1.00 to 2.50, median 1.50, over 10,000 test images",
+        "net errs on 8.00 % of 100 test images. Without `layer1.1` it errs on 9.00 %, without `layer1.0` on 30.00 %.",
+        "from the last layer to the first: net grows 2 times; other falls to 0.1 of it.",
+        "logits are equal, bit for bit, to those of the trained network",
+        "deviation of 0.125; test error 8.00 % before, 7.50 % after",
+        "Test loss 0.300 and 0.400 at the ends, at most 2.000 between them (0.5 of the way)",
+        "![Layer responses](images/studies/responses.png)",
+        "`resnets study so`",
+    ):
+        assert said in text, said
+    for what in STUDIES:
+        (record,) = newest_study(what, tmp_path)
+        assert "date" not in record
+        assert draw(record).axes
+    wrong = {**lines[3], "logits_equal": False}
+    write(tmp_path / "studies.jsonl", wrong)
+    assert "logits are NOT equal to those" in BLOCKS["studied"](tmp_path)

@@ -1,0 +1,171 @@
+"""Verdicts follow from recorded runs by hand-made bands and claims; no surrogate is held against the paper."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from resnets.classification.recipes import RECIPES, departures, recipe
+from resnets.paper.entries import SCALES, Claim, Entry, Target
+from resnets.paper.published import PUBLISHED
+from resnets.paper.tabled import heading, notes, table_markdown, table_text
+from resnets.paper.tables import TABLES
+from resnets.paper.targets import TARGETS
+from resnets.paper.verdicts import Row, failures, is_of, judged, rows_of, runs_of_entry
+from resnets.training.recipe import override
+
+NET, OTHER = "cifar10-resnet20", "cifar10-plain20"
+ENTRY = Entry(recipe=NET, paper=8.75, band=(7.8, 9.2), mean_band=(8.35, 9.15))
+
+
+def line(name: str, seed: int, error: float, *changes: str, train: float = 1.0, precision: str = "bf16") -> Any:
+    """A line of results of a run that was really planned so."""
+    given = override(recipe(name), [*changes, f"seed={seed}"])
+    return {
+        "recipe": given.name,
+        "model": given.model,
+        "seed": seed,
+        "iterations": given.iterations,
+        "test_error": error,
+        "train_error": train,
+        "seconds": 3600.0,
+        "device": "CPU, 1 thread",
+        "precision": precision,
+        "departures": departures(given, precision),
+        "data": {"name": given.data, "validation_images": given.validation_images},
+    }
+
+
+def row(*lines: Any, scale: str = "paper", entry: Entry = ENTRY) -> Row:
+    return Row(entry, scale, list(lines))
+
+
+@pytest.mark.parametrize(
+    ("errors", "verdict"),
+    [
+        ([8.0], "inside the band"),
+        ([7.8, 9.2], "inside the band"),
+        ([9.21], "outside the band"),
+        ([8.0, 9.21], "outside the band"),  # each of two runs
+        ([7.7, 8.0], "better than the band"),
+        ([9.3, 9.0, 8.7], "inside the band"),  # of three the mean, 9.0
+        ([9.3, 9.2, 9.1], "outside the band"),
+        ([8.2, 8.2, 8.2], "better than the band"),
+    ],
+)
+def test_bands(errors: list[float], verdict: str) -> None:
+    given = row(*(line(NET, seed, error) for seed, error in enumerate(errors)))
+    assert given.verdict == verdict
+    assert given.paper == 8.75
+    assert bool(failures([given], [])) == (verdict == "outside the band")
+
+
+def test_nothing_measured_is_no_success() -> None:
+    assert row().verdict == "not measured"
+    assert failures([row()], []) == [f"{NET}: not measured"]
+
+
+@pytest.mark.parametrize("scale", ["short", "smoke"])
+def test_a_surrogate_is_never_set_beside_the_paper(scale: str) -> None:
+    planned = ENTRY.planned(scale, 0)
+    short = {**line(NET, 0, 13.5), "iterations": planned.iterations, "departures": departures(planned, "bf16")}
+    short["data"] = {"name": planned.data, "validation_images": 0}
+    (given,) = rows_of(Target(title="t", source="s", entries=(ENTRY,)), scale, [0], [short])
+    assert (given.verdict, given.paper, given.band) == ("a surrogate", None, None)
+    assert given.to_dict()["surrogate"]
+    assert "8.75" not in table_text([given], scale) + table_markdown([given], scale)
+    assert "SURROGATE" in heading(TARGETS["table6"], scale)
+    # Even where it is handed in as if it were the paper's: its departures tell.
+    assert row(short).verdict == "a surrogate"
+    assert row(short).paper is None
+
+
+def test_a_line_is_of_a_run_only_where_all_of_it_agrees() -> None:
+    planned = ENTRY.planned("paper", 1)
+    assert is_of(line(NET, 1, 8.0), planned)
+    assert is_of(line(NET, 1, 8.0, precision="fp32"), planned)
+    assert not is_of(line(NET, 0, 8.0), planned)
+    for change in ("lr=0.05", "iterations=6400", "changes.shortcut=B", "validation_images=5000", "nesterov=true"):
+        assert not is_of(line(NET, 1, 8.0, change), planned), change
+    assert not is_of(line("cifar10-resnet20-45k", 1, 8.0), planned)
+
+
+def test_the_newest_line_of_a_seed_stands_and_seeds_are_in_order() -> None:
+    lines = [line(NET, 2, 8.9), line(NET, 0, 9.9), line(NET, 0, 8.1), line(NET, 7, 8.0)]
+    assert [run["test_error"] for run in runs_of_entry(ENTRY, "paper", [0, 1, 2], lines)] == [8.1, 8.9]
+
+
+def _judged(claim: Claim, worse: list[float], better: list[float], scale: str = "paper") -> str:
+    entries = (Entry(recipe=OTHER), ENTRY)
+    rows = [
+        Row(entry, scale, [{**line(entry.recipe, seed, e), "train_error": e} for seed, e in enumerate(errors)])
+        for entry, errors in zip(entries, (worse, better), strict=True)
+    ]
+    (found,) = judged(Target(title="t", source="s", entries=entries, claims=(claim,)), rows)
+    return found.verdict
+
+
+def test_claims() -> None:
+    each = Claim(text="worse", worse=OTHER, than=NET, by=2.0, every_seed=True)
+    assert _judged(each, [12.0, 11.0], [8.0, 8.0]) == "holds"
+    assert _judged(each, [12.0, 9.9], [8.0, 8.0]) == "does not hold"  # in one seed
+    assert _judged(replace(each, every_seed=False), [12.0, 9.9], [8.0, 8.0]) == "holds"  # in the mean
+    assert _judged(each, [10.0], [8.0]) == "does not hold"  # two points are not more than two
+    assert _judged(each, [12.0], []) == "not measured"
+    assert _judged(each, [8.5], [8.0], scale="short") == "holds"  # of surrogates the sign
+    assert _judged(each, [7.5], [8.0], scale="short") == "does not hold"
+    assert _judged(replace(each, weak=True), [7.5], [8.0]) == "does not hold (weak)"
+    alone = Claim(text="trains", worse=OTHER, by=0.3, error="train_error", below=True)
+    assert _judged(alone, [0.2, 0.1], []) == "holds"
+    assert _judged(alone, [0.5], []) == "does not hold"
+    assert _judged(replace(alone, by=40.0, below=False), [65.0], []) == "holds"
+
+
+def test_a_claim_about_rows_that_are_not_asked_for_is_left_out() -> None:
+    claim = Claim(text="worse", worse=OTHER, than=NET)
+    target = Target(title="t", source="s", entries=(ENTRY,), claims=(claim,))
+    assert judged(target, [row(line(NET, 0, 8.0))]) == []
+
+
+def test_departures_are_said() -> None:
+    assert notes([row(line(NET, 0, 8.0))]) == [f"{NET} depart in: precision: bf16 (paper: fp32)"]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The tables
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_target_names_recipes_and_rows_there_are(name: str) -> None:
+    target = TARGETS[name]
+    names = [entry.name for entry in target.entries]
+    assert len(set(names)) == len(names)
+    assert [entry.recipe for entry in target.entries if entry.recipe not in RECIPES] == []
+    assert {n for claim in target.claims for n in (claim.worse, claim.than) if n} <= set(names)
+    folders = {entry.folder(scale, 0) for entry in target.entries for scale in SCALES}
+    assert len(folders) == 3 * len(names)
+    assert all(" " not in folder and "/" not in folder for folder in folders)
+
+
+def test_the_papers_figures_are_those_of_the_tables() -> None:
+    printed = {row[0]: row[3] for row in TABLES["table6"].rows}
+    for entry in TARGETS["table6"].entries:
+        assert entry.paper == printed[f"cifar_{entry.recipe.removeprefix('cifar10-')}"]
+    for name, top1, top5 in TABLES["table3"].rows:
+        if name in PUBLISHED:
+            assert (PUBLISHED[str(name)].top1, PUBLISHED[str(name)].top5) == (top1, top5)
+    for layers, plain, residual in TABLES["table2"].rows:
+        assert (PUBLISHED[f"plain{layers}"].top1, PUBLISHED[f"resnet{layers}_a"].top1) == (plain, residual)
+    assert sorted(TABLES) == sorted(f"table{number}" for number in range(1, 15))
+    for table in TABLES.values():
+        assert all(len(cells) == len(table.head) for cells in table.rows)
+
+
+def test_scales() -> None:
+    short = ENTRY.planned("short", 3)
+    assert (short.iterations, short.milestones, short.seed) == (6_400, (3_200, 4_800), 3)
+    assert Entry(recipe="cifar10-preact_resnet110").planned("short", 0).warmup_iterations == 40
+    changed = {k for k, v in short.to_dict().items() if v != ENTRY.planned("paper", 3).to_dict()[k]}
+    assert changed == {"iterations", "milestones"}
+    assert ENTRY.planned("smoke", 0).data == "digits"
+    assert ENTRY.planned("paper", 0) == recipe(NET)
