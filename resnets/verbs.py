@@ -3,7 +3,7 @@
 import argparse
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -228,10 +228,39 @@ def reproduce(arguments: argparse.Namespace) -> None:
 
 
 def plan(arguments: argparse.Namespace) -> None:
-    from resnets.paper.commands import brought_back
+    from resnets.paper.commands import brought_back, is_target
 
-    answer = brought_back(arguments, _seeds(arguments.seeds) if arguments.seeds else None, train=False)
-    _print(arguments, answer.record, answer.text)
+    if is_target(arguments.what):
+        _refuse(arguments, ("assignments", *_ON_GPUS), f"{arguments.what} is a table or figure")
+        answer = brought_back(arguments, _seeds(arguments.seeds) if arguments.seeds else None, train=False)
+        _print(arguments, answer.record, answer.text)
+    else:
+        _refuse(arguments, ("seeds", "only", "out", "jobs", "results"), f"{arguments.what} is no table or figure")
+        _plan_on_gpus(arguments)
+
+
+_ON_GPUS = ("images_per_second", "measured", "gpus", "price", "link")
+
+
+def _refuse(arguments: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    if given := [name for name in names if getattr(arguments, name)]:
+        raise ValueError(f"{why}: {', '.join(given)} is of the other kind of plan (`resnets plan --help`)")
+
+
+def _plan_on_gpus(arguments: argparse.Namespace) -> None:
+    from resnets.classification.plan import measured, plan, plan_text
+    from resnets.classification.recipes import recipe
+    from resnets.training.recipe import override
+
+    chosen = override(recipe(arguments.what), arguments.assignments)
+    if (arguments.images_per_second is None) == (arguments.measured is None):
+        raise ValueError("one of --images-per-second N and --measured FILE is needed (`resnets plan --help`)")
+    if arguments.measured:
+        speed, source = measured(Path(arguments.measured), chosen.model)
+    else:
+        speed, source = arguments.images_per_second, "as given"
+    record = plan(chosen, speed, source, arguments.gpus or (1, 8, 64), arguments.price, arguments.link)
+    _print(arguments, record, plan_text(record))
 
 
 def study(arguments: argparse.Namespace) -> None:
@@ -250,23 +279,6 @@ def bench(arguments: argparse.Namespace) -> None:
     if arguments.results:
         append_result(Path(arguments.results), record)
     _print(arguments, record, bench_text(record))
-
-
-def plan(arguments: argparse.Namespace) -> None:
-    from resnets.classification.plan import measured, plan_text
-    from resnets.classification.plan import plan as plan_of
-    from resnets.classification.recipes import recipe
-    from resnets.training.recipe import override
-
-    chosen = override(recipe(arguments.recipe), arguments.assignments)
-    if (arguments.images_per_second is None) == (arguments.measured is None):
-        raise ValueError("one of --images-per-second N and --measured FILE is needed (`resnets plan --help`)")
-    if arguments.measured:
-        speed, source = measured(Path(arguments.measured), chosen.model)
-    else:
-        speed, source = arguments.images_per_second, "as given"
-    record = plan_of(chosen, speed, source, arguments.gpus, arguments.price, arguments.link)
-    _print(arguments, record, plan_text(record))
 
 
 def doctor(arguments: argparse.Namespace) -> None:
@@ -293,6 +305,5 @@ VERBS: dict[str, Callable[[argparse.Namespace], None]] = {
     "plan": plan,
     "study": study,
     "bench": bench,
-    "plan": plan,
     "doctor": doctor,
 }

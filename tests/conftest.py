@@ -49,7 +49,9 @@ def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def tiny() -> ClassificationRecipe:
     """The recipe that `TINY` makes of digits-resnet20."""
-    return override(recipe("digits-resnet20"), list(TINY))
+    tiny = override(recipe("digits-resnet20"), list(TINY))
+    assert isinstance(tiny, ClassificationRecipe)
+    return tiny
 
 
 @pytest.fixture(scope="session")

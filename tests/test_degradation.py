@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import TINY
 
-from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import recipe
 from resnets.classification.run import Run
 from resnets.cli import main
@@ -21,7 +21,7 @@ from resnets.training.recipe import override
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """The four nets with two iterations each, and eight layers for 20, fourteen for 56."""
 
-    def tiny(name: str) -> ClassificationRecipe:
+    def tiny(name: str) -> ClassifierRecipe:
         model = name.replace("digits-", "cifar_").replace("20", "8").replace("56", "14")
         chosen = override(recipe(name), [*TINY, f"model={model}", "iterations=2", "evaluate_every=2"])
         return replace(chosen, name=name)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from resnets.classification.papers import PAPERS, RESNET, epochs, paper_of, paper_recipe
+from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.recipes import (
     CIFAR_NETS,
     PAPER_OF,
@@ -84,6 +85,7 @@ FACTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", FACTS)
 def test_the_followers_recipes(name: str, data: str) -> None:
     given = recipe(f"{data}-{name}")
+    assert isinstance(given, ClassificationRecipe)
     net = name.partition("-")[0]
     assert (given.name, given.model, given.data) == (f"{data}-{name}", f"cifar_{net}", data)
     assert (given.lr, given.momentum, given.schedule, given.decay) == (0.1, 0.9, "steps", "weights")

@@ -41,7 +41,8 @@ HOW = {
     "resnets train --list": "run",
     "resnets reproduce": "parsed",
     "resnets reproduce list": "run",
-    "resnets plan": "parsed",
+    "resnets plan table6": "parsed",
+    "resnets plan cifar10-resnet110": "run",
     "resnets study": "run",
     "resnets evaluate": "run",
     "resnets predict": "run",
@@ -53,7 +54,6 @@ HOW = {
     "resnets doctor": "run",
     "python -m resnets.paper.documents": "module",
     "resnets bench": "parsed",
-    "resnets plan": "run",
     "torchrun": "torchrun",
 }
 SHORT = "data=digits iterations=4 batch_size=16 log_every=2 evaluate_every=4 checkpoint_every=4 milestones="

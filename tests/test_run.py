@@ -85,7 +85,7 @@ def test_weights_are_those_of_the_last_iteration(run: Path, tiny: Classification
     assert state is not None
     assert state.step == 24
     task.model.load_state_dict(state.model)
-    images = task.data.normalise(digits("test").images[:50])
+    images = task.data.preprocessing.normaliser(CPU)(digits("test").images[:50])
     loaded = load(run).to(memory_format=torch.channels_last)  # as the recipe has it
     with torch.no_grad():
         assert torch.equal(loaded(images), task.model.eval()(images))

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.recipe import ClassifierRecipe
 from resnets.models.catalog import row, skeleton
 from resnets.training.checkpoint import KEPT
 
@@ -25,7 +25,7 @@ SMALL_IMAGE, PHOTOGRAPH = 3 * 32 * 32, 147_897_477_120 / 1_281_167
 
 
 def plan(
-    recipe: ClassificationRecipe,
+    recipe: ClassifierRecipe,
     images_per_second: float,
     source: str,
     gpus: Sequence[int] = (1, 8, 64),
@@ -67,7 +67,7 @@ def plan(
 
 def _row(
     gpus: int,
-    recipe: ClassificationRecipe,
+    recipe: ClassifierRecipe,
     params: int,
     images_per_second: float,
     size: float,

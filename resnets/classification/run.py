@@ -89,7 +89,7 @@ def new_run(recipe: ClassifierRecipe, folder: Path, device: str = "auto") -> Run
     return Run(folder, recipe, record)
 
 
-def begin(recipe: ClassificationRecipe, folder: Path, device: str = "auto") -> Run:
+def begin(recipe: ClassifierRecipe, folder: Path, device: str = "auto") -> Run:
     """`new_run`; after torchrun has started its processes anew, the run that they had begun, to go on with."""
     if restarted() and (folder / RECIPE).exists():
         run = open_run(folder)

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from resnets.classification.record import append_result
-from resnets.paper.reproduce import Answer, Asked, reproduce
+from resnets.paper.reproduce import WHAT, Answer, Asked, reproduce
 from resnets.paper.studies import Question, study
 from resnets.report.figures import save_png
+
+
+def is_target(what: str) -> bool:
+    """Whether `what` is a table or figure, or the list of them."""
+    return what in WHAT
 
 
 def brought_back(arguments: argparse.Namespace, seeds: Sequence[int] | None, train: bool) -> Answer:

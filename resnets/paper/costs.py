@@ -115,7 +115,9 @@ def _timed(run: ClassifierRecipe, device: torch.device, precision: str, iteratio
             began = time.perf_counter()
         with autocast(device, precision):
             loss = F.cross_entropy(model(images).float(), labels)
-        descend(optimizer, loss)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        descend(optimizer)
         loss.item()  # which waits for the device
     return iterations * run.batch_size / (time.perf_counter() - began)
 

@@ -7,7 +7,7 @@ from typing import Any
 from resnets.report import words
 from resnets.report.summary import Row
 
-IGNORED = ("step", "images_per_second", "seconds")
+IGNORED = ("step", "images_per_second", "seconds", "data_wait")
 """What two equal runs may differ in."""
 
 
