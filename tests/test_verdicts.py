@@ -128,7 +128,7 @@ def test_a_claim_about_rows_that_are_not_asked_for_is_left_out() -> None:
 
 
 def test_departures_are_said() -> None:
-    assert notes([row(line(NET, 0, 8.0))]) == [f"{NET} depart in: precision: bf16 (paper: fp32)"]
+    assert notes([row(line(NET, 0, 8.0))]) == [f"{NET} departs in: precision: bf16 (paper: fp32)"]
 
 
 # ---------------------------------------------------------------------------------------------------------------

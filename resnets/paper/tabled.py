@@ -101,7 +101,10 @@ def notes(rows: Sequence[Row]) -> list[str]:
         phrases = tuple(sorted({phrase for run in row.runs for phrase in run["departures"]}))
         if phrases:
             by_set.setdefault(phrases, []).append(row.entry.name)
-    found = [f"{listed(names)} depart in: {'; '.join(phrases)}" for phrases, names in by_set.items()]
+    found = [
+        f"{listed(names)} {'departs' if len(names) == 1 else 'depart'} in: {'; '.join(phrases)}"
+        for phrases, names in by_set.items()
+    ]
     return found + [
         f"{row.entry.name}, the paper: {row.entry.remark}" for row in rows if row.entry.remark and row.paper
     ]

@@ -53,9 +53,9 @@ def train(
     """Trains `model` to the end of `recipe`, going on from the newest checkpoint in `folder` if there is one.
 
     `batches(step)` yields the batches of iteration `step` and of those after it, `recipe.accumulate` for each, and of
-    each batch this rank's part. `losses(batch)` returns scalars by
-    name: "loss" is descended; each is averaged over the iterations between two log lines and written to the journal.
-    What is drawn there from torch's generators follows from the seed and the step.
+    each batch this rank's part. `losses(batch)` returns scalars by name: "loss" is descended; each is averaged over the
+    iterations between two log lines and written to the journal. What is drawn there from torch's generators follows
+    from the seed and the step.
     `evaluate()` returns errors by name, in percent. `epoch_size` is the number of images in an epoch.
     `hold()`: within it gradients are added up on this rank and not yet averaged among ranks.
     `label` stands before every line of progress, where several runs share the screen.
