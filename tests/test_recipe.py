@@ -9,7 +9,7 @@ import pytest
 
 from resnets.classification.photograph_recipe import recipe_from
 from resnets.classification.recipe import ClassificationRecipe
-from resnets.classification.recipes import RECIPES, departures, folder, recipe
+from resnets.classification.recipes import RECIPES, departures, recipe
 from resnets.training.recipe import changed_fields, completed, from_dict, override
 
 PAPER = [f"resnet{depth}" for depth in (20, 32, 44, 56, 110, 1202)] + [f"plain{d}" for d in (20, 32, 44, 56, 110)]
@@ -50,7 +50,6 @@ def test_every_recipe_builds_and_survives_json() -> None:
     assert {f"cifar10-{net}{suffix}" for net in PAPER for suffix in ("", "-45k")} <= set(RECIPES)
     assert {f"digits-{net}" for net in PAPER} | {"cifar10-resnet20-fast"} <= set(RECIPES)
     assert recipe("cifar10-resnet20-fast").schedule == "one-cycle"
-    assert folder("some/where").data == "some/where"
 
 
 def test_an_unknown_recipe_is_refused_with_the_names_near_it() -> None:

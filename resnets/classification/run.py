@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from resnets.classification.baseline import linear_baseline
 from resnets.classification.photograph_recipe import recipe_from
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import departures
@@ -129,6 +130,8 @@ def carry_out(run: Run, label: str = "") -> Outcome:
         for departure in run.record["departures"]:
             say(f"  departs from the paper: {departure}")
         task = Classification(run.recipe, data, device, precision)
+        if run.recipe.start:
+            say(f"  begins with {run.recipe.start}: {task.beginning.text}")
         outcome = train(
             task.model,
             run.recipe,
@@ -140,6 +143,7 @@ def carry_out(run: Run, label: str = "") -> Outcome:
             label=label,
             companion=task.average,
             measures=task.measures,
+            slower=task.beginning.brought,
         )
         if task.settle():
             outcome = replace(outcome, errors=task.evaluate())
@@ -173,6 +177,7 @@ def _leave(run: Run, task: Classification, outcome: Outcome) -> None:
         "seconds": outcome.seconds,
         "train_error": last_row(run.folder)["train_error"],
         "validation_error": outcome.errors.get("validation_error"),
+        "baseline": linear_baseline(run.recipe, task.data, task.device),
         "mistakes": worst_mistakes(scores, test.labels.cpu(), limit=24),
     }
     write_json(run.folder / EVALUATION, evaluation)
@@ -183,7 +188,7 @@ def _leave(run: Run, task: Classification, outcome: Outcome) -> None:
     weights = Weights(
         state=state,
         model=run.recipe.model,
-        changes=run.recipe.changes,
+        changes=task.beginning.changes,
         num_classes=len(test.classes),
         preprocessing=task.data.preprocessing,
         recipe=run.recipe.to_dict(),
