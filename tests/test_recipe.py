@@ -105,13 +105,14 @@ def test_every_other_choice_is_a_departure_and_named() -> None:
         "plateau_error": "train_error",
         "plateau_patience": 1_000,
         "plateau_improvement": 0.5,
+        "balance": "weights",
         "decay": "all" if paper.decay == "weights" else "weights",
     }
     for name, value in changes.items():
         assert [phrase.partition(":")[0] for phrase in departures(replace(paper, **{name: value}), "fp32")] == [name]
     bookkeeping = {"name", "seed", "log_every", "evaluate_every", "checkpoint_every", "channels_last"}
     bookkeeping |= {"compile", "fused", "capture"}
-    elsewhere = {"model", "changes", "data", "precision", "validation_images", "warmup"}
+    elsewhere = {"model", "changes", "data", "precision", "validation_images", "warmup", "start", "frozen", "lower_lr"}
     assert set(changes) | bookkeeping | elsewhere == {field.name for field in fields(ClassificationRecipe)}
     risen = departures(replace(paper, warmup="linear", warmup_iterations=400), "fp32")
     assert [phrase.partition(":")[0] for phrase in risen] == ["warmup", "warmup_iterations"]

@@ -74,7 +74,7 @@ def load_small(recipe: ClassificationRecipe, device: torch.device) -> SmallData:
         "test_images": len(test),
         "validation_images": recipe.validation_images,
     }
-    if recipe.as_started:
+    if recipe.normalisation == "start":
         preprocessing = expected_by(recipe, start, size, size, train.classes)
     else:
         mean, std = statistics(train, recipe.normalisation, data_home() / "statistics")
