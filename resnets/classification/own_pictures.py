@@ -190,7 +190,10 @@ def _photographs(
     if start is None:
         reasons.append(_from_nothing("the package has no weights for photographs"))
         return made, reasons
-    made = replace(made, **_begun(made, start, frozen="stage2" if facts.train < 2_000 else "stem"))
+    # A new classifier on features that are good already needs less; more throws it far off in the beginning.
+    made = replace(
+        made, lr=0.05 if many else 0.01, **_begun(made, start, frozen="stage2" if facts.train < 2_000 else "stem")
+    )
     return made, [*reasons, _with_start(made)]
 
 
