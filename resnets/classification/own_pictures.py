@@ -28,6 +28,7 @@ from resnets.data.sources import IMAGENET, open_whole
 from resnets.models.catalog import row
 from resnets.models.factory import find_weights
 from resnets.models.layouts import TORCHVISION, Weights
+from resnets.models.stages import below
 
 SMALL = 64
 """Pictures that are all at most so many pixels long are trained on at 32x32."""
@@ -203,9 +204,11 @@ def _begun(made: ClassifierRecipe, start: tuple[str, Weights], frozen: str | Non
     fields: dict[str, Any] = {"start": name, "lower_lr": 0.1, "frozen": frozen}
     if weights.model == made.model:
         fields["changes"] = dict(weights.changes)
-    lacking = {tensor.rsplit(".", 1)[0] for tensor in weights.missing}
-    if frozen and any(part.startswith(("conv1", "bn1", "layer1", "layer2", "features")) for part in lacking):
-        fields["frozen"] = None  # what is lacking there has to be trained
+        if frozen:
+            stages = below(made.model, **weights.changes)
+            lowest = frozen if frozen in stages else next(iter(stages))
+            lacking = stages[lowest] & set(weights.missing)  # it has to be trained
+            fields["frozen"] = None if lacking else lowest
     if weights.preprocessing is not None:
         fields["normalisation"] = "start"
     return fields
