@@ -118,6 +118,9 @@ def _training(verb: AddVerb) -> None:
     sub.add_argument("recipe", metavar="RECIPE", nargs="?", help="such as digits-resnet20, cifar10-resnet20-fast")
     sub.add_argument("assignments", metavar="field=value", nargs="*", help="fields of the recipe to change")
     sub.add_argument("--data", metavar="FOLDER", help="train on a folder of pictures, one sub-folder a class")
+    sub.add_argument(
+        "--weights", metavar="W", help="begin with these: a file, a run, `package`, `torchvision`; `none`: new ones"
+    )
     sub.add_argument("--resume", metavar="DIR", help="go on with a stopped run")
     sub.add_argument("--list", action="store_true", help="say which recipes there are")
     sub.add_argument("--out", metavar="DIR", help="default runs/RECIPE-seedN; an existing run is refused")

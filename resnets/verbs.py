@@ -81,7 +81,7 @@ def data(arguments: argparse.Namespace) -> None:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    from resnets.classification.recipes import folder, recipe, recipes_record, recipes_text
+    from resnets.classification.recipes import recipe, recipes_record, recipes_text
     from resnets.classification.run import begin, carry_out, resume
     from resnets.ranks import on_first, rank
     from resnets.training.recipe import override
@@ -95,12 +95,16 @@ def train(arguments: argparse.Namespace) -> None:
         return
     if arguments.precision:
         assignments.append(f"precision={arguments.precision}")
-    if arguments.resume and (arguments.out or arguments.seeds):
-        raise ValueError("--out and --seeds are for new runs; with --resume the run stays where and as it is")
+    if arguments.resume and (arguments.out or arguments.seeds or arguments.weights):
+        raise ValueError(
+            "--out, --seeds and --weights are for new runs; with --resume the run stays where and as it is"
+        )
     if arguments.resume:
         run = on_first(lambda: resume(Path(arguments.resume), assignments, arguments.device))
     else:
-        base = folder(arguments.data) if arguments.data else recipe(names[0])
+        if arguments.weights and not arguments.data:
+            assignments = [f"start={arguments.weights}", "normalisation=start", *assignments]
+        base = _for_own_pictures(arguments, assignments) if arguments.data else recipe(names[0])
         chosen = override(base, assignments)
         if arguments.seeds:
             _train_seeds(arguments, chosen)
@@ -112,6 +116,18 @@ def train(arguments: argparse.Namespace) -> None:
             carry_out(run)
     if rank() == 0:
         _print(arguments, *_trained(run.folder, arguments.results))
+
+
+def _for_own_pictures(arguments: argparse.Namespace, assignments: list[str]) -> Any:
+    """The recipe for the folder of --data, once its pictures have been looked at; what was chosen is said."""
+    from resnets.classification.early_word import early_word
+    from resnets.classification.own_pictures import own_recipe
+
+    model = next((word.partition("=")[2] for word in assignments if word.startswith("model=")), None)
+    made, reasons, pictures = own_recipe(arguments.data, arguments.weights, model)
+    for line in (*early_word(arguments.data, pictures), *reasons):
+        say(f"{arguments.data}: {line}")
+    return made
 
 
 def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
@@ -129,6 +145,8 @@ def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
     if band := result["expected_test_error"]:
         inside = "inside" if band[0] <= result["test_error"] <= band[1] else "outside"
         errors += f", {inside} the expected {band[0]:g} to {band[1]:g} %"
+    if baseline := result["baseline"]:
+        errors += f"; a linear classifier on the features of the start: {baseline['test_error']:.2f} %"
     return {"run": str(folder), **result}, f"{folder}: {errors}; {page}"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from resnets.classification.photograph_recipe import recipe_from
 from resnets.classification.recipe import ClassificationRecipe
-from resnets.classification.recipes import RECIPES, departures, folder, recipe
+from resnets.classification.recipes import RECIPES, departures, recipe
 from resnets.training.recipe import changed_fields, completed, from_dict, override
 
 PAPER = [f"resnet{depth}" for depth in (20, 32, 44, 56, 110, 1202)] + [f"plain{d}" for d in (20, 32, 44, 56, 110)]
@@ -51,7 +51,6 @@ def test_every_recipe_builds_and_survives_json() -> None:
     assert {f"cifar10-{net}{suffix}" for net in PAPER for suffix in ("", "-45k")} <= set(RECIPES)
     assert {f"digits-{net}" for net in PAPER} | {"cifar10-resnet20-fast"} <= set(RECIPES)
     assert recipe("cifar10-resnet20-fast").schedule == "one-cycle"
-    assert folder("some/where").data == "some/where"
 
 
 def test_an_unknown_recipe_is_refused_with_the_names_near_it() -> None:
@@ -109,13 +108,14 @@ def test_every_other_choice_is_a_departure_and_named() -> None:
         "plateau_error": "train_error",
         "plateau_patience": 1_000,
         "plateau_improvement": 0.5,
+        "balance": "weights",
         "decay": "all" if paper.decay == "weights" else "weights",
     }
     for name, value in changes.items():
         assert [phrase.partition(":")[0] for phrase in departures(replace(paper, **{name: value}), "fp32")] == [name]
     bookkeeping = {"name", "seed", "log_every", "evaluate_every", "checkpoint_every", "channels_last"}
     bookkeeping |= {"compile", "fused", "capture"}
-    elsewhere = {"model", "changes", "data", "precision", "validation_images", "warmup"}
+    elsewhere = {"model", "changes", "data", "precision", "validation_images", "warmup", "start", "frozen", "lower_lr"}
     assert set(changes) | bookkeeping | elsewhere == {field.name for field in fields(ClassificationRecipe)}
     risen = departures(replace(paper, warmup="linear", warmup_iterations=400), "fp32")
     assert [phrase.partition(":")[0] for phrase in risen] == ["warmup", "warmup_iterations"]

@@ -13,7 +13,7 @@ import torch
 from conftest import TINY
 
 from resnets.classification import run as runs
-from resnets.classification import seeds, task
+from resnets.classification import seeds, start, task
 from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.run import carry_out, new_run
 from resnets.classification.seeds import _side_by_side
@@ -143,11 +143,11 @@ def test_nobody_seeds_the_generator_while_a_network_draws_its_weights(
         other[0].join(0.2)
         return create_model(*arguments, **changes)
 
-    create_model = task.create_model
+    create_model = start.create_model
     data = task.load_data(tiny, torch.device("cpu"))
     alone = task.Classification(tiny, data, torch.device("cpu"), "fp32").model.state_dict()
     with monkeypatch.context() as patch:
-        patch.setattr(task, "create_model", made)
+        patch.setattr(start, "create_model", made)
         disturbed = task.Classification(tiny, data, torch.device("cpu"), "fp32").model.state_dict()
     other[0].join()
     assert all(torch.equal(alone[name], disturbed[name]) for name in alone)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from resnets.classification.photograph_recipe import PhotographRecipe
+from resnets.classification.start import expected_by, read_start, start_record
 from resnets.data.augment import IMAGENET_COLOURS, PrincipalColours, colour_shift, mirror
 from resnets.data.batches import PhotographBatch, PhotographBatches, Waits
 from resnets.data.photograph_statistics import photograph_statistics
@@ -19,6 +20,7 @@ from resnets.data.split import hold_out
 from resnets.evaluation.protocols import PROTOCOLS
 from resnets.evaluation.scores import Execution, photograph_scores
 from resnets.files import say
+from resnets.models.layouts import Weights
 from resnets.preprocessing import Preprocessing
 from resnets.ranks import on_first, rank, ranks
 
@@ -70,8 +72,10 @@ class PhotographData:
 
     @cached_property
     def per_move(self) -> Tensor:
-        """What is added to red, green and blue of the input for a move along each principal axis of colour, (3, 3)."""
-        shift = colour_shift(torch.eye(3), self.colours) / torch.tensor(self.preprocessing.std)
+        """What is added to the input's channels for a move along each principal axis of colour, (3, 3)."""
+        shift = colour_shift(torch.eye(3), self.colours)
+        shift = shift.flip(1) if self.preprocessing.channels == "BGR" else shift
+        shift = shift / torch.tensor(self.preprocessing.std)
         return shift.to(self.device)
 
     def measures(self) -> dict[str, float]:
@@ -95,17 +99,22 @@ def load_photographs(recipe: PhotographRecipe, device: torch.device) -> Photogra
     if recipe.validation_images:
         kept, held, record["split"] = hold_out(len(train), recipe.validation_images, recipe.seed)
         train, validation = train.subset(kept), train.subset(held)
-    record |= {
+    start = read_start(recipe)
+    record |= start_record(start) | {
         "train_images": len(train),
         "test_images": len(test),
         "validation_images": recipe.validation_images,
     }
-    preprocessing, colours = _statistics(recipe, train)
+    preprocessing, colours = _statistics(recipe, train, start)
     return PhotographData(train, test, validation, preprocessing, colours, record, device)
 
 
-def _statistics(recipe: PhotographRecipe, train: Photographs) -> tuple[Preprocessing, PrincipalColours]:
-    """What is subtracted and divided, and along what colours move: of the training photographs."""
+def _statistics(
+    recipe: PhotographRecipe, train: Photographs, start: Weights | None
+) -> tuple[Preprocessing, PrincipalColours]:
+    """What is subtracted and divided, and along what colours move: of the training photographs, or as it is given."""
+    if recipe.as_started and (recipe.colours == "imagenet" or not recipe.colour):
+        return expected_by(recipe, start, recipe.crop, recipe.test_side, train.classes), IMAGENET_COLOURS
     say(f"{recipe.data}: means and colours of {recipe.statistics_images or len(train):,} training photographs")
     cache = data_home() / "statistics"
     over = (recipe.crop, recipe.test_side, recipe.statistics_images)
@@ -113,4 +122,6 @@ def _statistics(recipe: PhotographRecipe, train: Photographs) -> tuple[Preproces
     mean = found.mean_image if recipe.normalisation == "pixel_mean" else found.mean
     std = found.std if recipe.normalisation == "channel_mean_std" else [1.0] * 3
     preprocessing = Preprocessing(crop=recipe.crop, resize=recipe.test_side, mean=mean, std=std, classes=train.classes)
+    if recipe.as_started:
+        preprocessing = expected_by(recipe, start, recipe.crop, recipe.test_side, train.classes)
     return preprocessing, IMAGENET_COLOURS if recipe.colours == "imagenet" else found.colours

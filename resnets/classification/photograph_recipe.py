@@ -31,8 +31,9 @@ class PhotographRecipe(ClassifierRecipe):
     """The least part of a photograph that "area" shows, 0 to 1."""
     sizes: tuple[int, ...] = ()
     """Sides of the network's input in training, each for an equal part of its epochs; none: `crop` all along."""
-    normalisation: Literal["pixel_mean", "channel_mean", "channel_mean_std"] = "pixel_mean"
-    """Subtract the mean at each pixel (ResNet), that of each channel (VGG), or this and divide by the channels' std."""
+    normalisation: Literal["pixel_mean", "channel_mean", "channel_mean_std", "start"] = "pixel_mean"
+    """Subtract the mean at each pixel (ResNet), that of each channel (VGG), or this and divide by the channels' std; or
+    what the weights of `start` expect, in their order of channels."""
     statistics_images: int | None = None
     """Over how many training photographs, at equal distances, means, std and colours are taken; none: all."""
     colour: float = 0.1

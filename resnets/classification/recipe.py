@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from resnets.models.catalog import arguments, row, skeleton
+from resnets.models.stages import below
 from resnets.training.recipe import PLAIN, Recipe
 
 
@@ -27,6 +28,12 @@ class ClassifierRecipe(Recipe):
     """A name or a path: what `resnets.data.sources` opens."""
     validation_images: int = 0
     """How many training images are held out, drawn by the seed."""
+    start: str | None = None
+    """Where the weights are from that the network begins with: whatever `find_weights` takes; none: new ones."""
+    frozen: str | None = None
+    """The last stage that stands still, such as "stage2", with all below it; none: every layer is trained."""
+    balance: Literal["none", "weights"] = "none"
+    """"weights": an image's loss weighs the more, the fewer training images its class has: classes count alike."""
     flip: bool = True
     """Whether images are mirrored at random."""
     label_smoothing: float = 0.0
@@ -34,6 +41,11 @@ class ClassifierRecipe(Recipe):
     """Both parameters of the Beta distribution of the shares in which images are mixed (`data.mixup`); 0: never."""
     bn_batches: int = 0
     """Over how many training batches BN's statistics are averaged in the end; 0: they are those of training."""
+
+    @property
+    def as_started(self) -> bool:
+        """Whether pictures are normalised as the start's weights expect it."""
+        return getattr(self, "normalisation", None) == "start"
 
     def problems(self) -> list[str]:
         found = super().problems()
@@ -48,6 +60,14 @@ class ClassifierRecipe(Recipe):
             for f in ("validation_images", "bn_batches")
             if getattr(self, f) < 0
         ]
+        if self.start is None and (self.frozen or self.lower_lr != 1):
+            found.append("frozen or lower_lr is given, allowed with a start only")
+        if self.frozen and self.bn_batches:
+            found.append("bn_batches is given, allowed without frozen only: what stands still keeps its statistics")
+        if self.frozen and not found and self.frozen not in (stages := below(self.model, **self.changes)):
+            found.append(f"frozen is {self.frozen!r}, allowed are {', '.join(stages)}, or none")
+        if self.start is None and self.as_started:
+            found.append("normalisation is start, allowed with a start only")
         if not 0 <= self.label_smoothing < 1:
             found.append(f"label_smoothing is {self.label_smoothing}, allowed is 0 to under 1")
         if not 0 <= self.mixup < math.inf:
@@ -63,8 +83,9 @@ class ClassifierRecipe(Recipe):
 class ClassificationRecipe(ClassifierRecipe):
     """A training run of a classifier of small images; `data` is `digits`, `cifar10`, `cifar100`, or a folder."""
 
-    normalisation: Literal["pixel_mean", "channel_mean_std"] = "pixel_mean"
-    """Subtract the training images' mean at each pixel (ResNet), or their channels' mean and divide by their std."""
+    normalisation: Literal["pixel_mean", "channel_mean_std", "start"] = "pixel_mean"
+    """Subtract the training images' mean at each pixel (ResNet), or their channels' mean and divide by their std; or
+    what the weights of `start` expect."""
     padding: int = 4
     """How far the normalised image is padded on each side before the random crop, in pixels."""
     padding_mode: Literal["zeros", "reflect"] = "zeros"

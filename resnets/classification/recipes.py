@@ -62,18 +62,6 @@ def digits(model: str) -> ClassificationRecipe:
     )
 
 
-def folder(path: str) -> ClassificationRecipe:
-    """A folder of small pictures, one sub-folder a class, as 32x32 images through ResNet-20."""
-    return replace(
-        cifar10_resnet20_fast(),
-        name="folder-resnet20",
-        data=path,
-        iterations=2_000,
-        batch_size=64,
-        evaluate_every=500,
-    )
-
-
 EXPECTED_TEST_ERROR = {"cifar10-resnet20-fast": (11.4, 12.6)}
 """Percent, lowest and highest: what the runs in `results/` showed over seeds, widened by what seeds differ."""
 

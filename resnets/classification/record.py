@@ -39,6 +39,7 @@ def result_of(run: Run) -> dict[str, Any]:
         "expected_test_error": expected_test_error(run.recipe),
         "validation_error": evaluation["validation_error"],
         "train_error": evaluation["train_error"],
+        "baseline": evaluation.get("baseline"),
         "curve": curve_of(read_journal(run.folder)),
         "seconds": round(evaluation["seconds"], 1),
         "sessions": len(sessions),

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from resnets.classification.baseline import linear_baseline
 from resnets.classification.photograph_recipe import recipe_from
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import departures
@@ -142,6 +143,8 @@ def carry_out(run: Run, label: str = "") -> Outcome:
         on_first(lambda: _take(run, data, device, stack))
         _announce(run, device, precision)
         task = Classification(run.recipe, data, device, precision)
+        if run.recipe.start:
+            say(f"  begins with {run.recipe.start}: {task.beginning.text}")
         outcome = train(
             task.model,
             run.recipe,
@@ -154,6 +157,7 @@ def carry_out(run: Run, label: str = "") -> Outcome:
             label=label,
             companion=task.average,
             measures=task.measures,
+            slower=task.beginning.brought,
         )
         if task.settle():
             outcome = replace(outcome, errors=task.evaluate())
@@ -205,6 +209,7 @@ def _leave(run: Run, task: Classification, outcome: Outcome, scores: Tensor) -> 
         "seconds": outcome.seconds,
         "train_error": last_row(run.folder)["train_error"],
         "validation_error": outcome.errors.get("validation_error"),
+        "baseline": linear_baseline(run.recipe, task.data, task.device),
         "mistakes": worst_mistakes(scores, test.labels.cpu(), limit=24),
     }
     write_json(run.folder / EVALUATION, evaluation)
@@ -215,7 +220,7 @@ def _leave(run: Run, task: Classification, outcome: Outcome, scores: Tensor) -> 
     weights = Weights(
         state=state,
         model=run.recipe.model,
-        changes=run.recipe.changes,
+        changes=task.beginning.changes,
         num_classes=len(test.classes),
         preprocessing=task.data.preprocessing,
         recipe=run.recipe.to_dict(),

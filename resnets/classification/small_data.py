@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.start import expected_by, read_start, start_record
 from resnets.data.augment import BatchDraws, Stream, crop_flip
 from resnets.data.images import ImageSet
 from resnets.data.sources import data_home, open_data
@@ -69,12 +70,17 @@ def load_small(recipe: ClassificationRecipe, device: torch.device) -> SmallData:
     if recipe.validation_images:
         kept, held, record["split"] = hold_out(len(train), recipe.validation_images, recipe.seed)
         train, validation = train.subset(kept), train.subset(held)
-    record |= {
+    start = read_start(recipe)
+    record |= start_record(start) | {
         "train_images": len(train),
         "test_images": len(test),
         "validation_images": recipe.validation_images,
     }
-    mean, std = on_first(lambda: statistics(train, recipe.normalisation, data_home() / "statistics"))
-    preprocessing = Preprocessing(crop=size, resize=size, mean=mean, std=std, classes=train.classes)
+    if recipe.normalisation == "start":
+        preprocessing = expected_by(recipe, start, size, size, train.classes)
+    else:
+        kind = recipe.normalisation
+        mean, std = on_first(lambda: statistics(train, kind, data_home() / "statistics"))
+        preprocessing = Preprocessing(crop=size, resize=size, mean=mean, std=std, classes=train.classes)
     on = device
     return SmallData(train.to(on), test.to(on), validation and validation.to(on), preprocessing, record)

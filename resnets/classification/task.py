@@ -17,13 +17,13 @@ from resnets.classification.photograph_data import load_photographs
 from resnets.classification.photograph_recipe import PhotographRecipe
 from resnets.classification.recipe import ClassificationRecipe, ClassifierRecipe
 from resnets.classification.small_data import load_small
+from resnets.classification.start import begin
 from resnets.data.images import ImageSet
 from resnets.data.mixup import Mixed, mixup
 from resnets.data.photographs import Photographs
 from resnets.evaluation.metrics import count
 from resnets.files import say
 from resnets.models.catalog import arguments
-from resnets.models.factory import create_model
 from resnets.models.fused_norm import fused
 from resnets.native import Unavailable
 from resnets.preprocessing import Preprocessing
@@ -83,9 +83,11 @@ class Classification:
         self.recipe, self.data, self.device, self.precision = recipe, data, device, precision
         with GENERATOR:
             torch.manual_seed(recipe.seed)
-            model = create_model(recipe.model, len(data.train.classes), **recipe.changes).to(device)
+            self.beginning = begin(recipe, data.train.classes)
+        model = self.beginning.model.to(device)
         model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
         self.model = synchronised(model) if recipe.sync_bn else model
+        self.class_weights = _class_weights(data.train).to(device) if recipe.balance == "weights" else None
         self.average: Alone | Average = Average(self.model, recipe.ema) if recipe.ema else ALONE
         """What goes along with the network, is tested in its place, and takes it in the end."""
 
@@ -116,11 +118,17 @@ class Classification:
         return {"loss": loss, "train_error": error}
 
     def _logits(self, images: Tensor) -> Tensor:
+        for part in self.beginning.still:  # an evaluation has put the whole network back into training mode
+            part.eval()
         with autocast(self.device, self.precision):
             return self.network(images).float()
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        smoothing, weights = self.recipe.label_smoothing, self.class_weights
+        if weights is None:
+            return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        losses = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+        return (weights[labels] * losses).mean()  # not over the weights of the batch: their sum differs among batches
 
     def evaluate(self) -> dict[str, float]:
         """Test error and, where images are held out, validation error: single view, float32, percent."""
@@ -171,6 +179,13 @@ class Classification:
     def hold(self) -> AbstractContextManager[Any]:
         """Within it gradients are added up on this rank and not yet averaged."""
         return held(self.shared)
+
+
+def _class_weights(train: Any) -> Tensor:
+    """(classes,) inverse to how many training images each class has, 1 on average over the images; 0 without any."""
+    counts = torch.bincount(train.labels.cpu(), minlength=len(train.classes)).float()
+    there = counts > 0
+    return torch.where(there, counts.sum() / (there.sum() * counts.clamp(min=1)), torch.zeros(()))
 
 
 def _error(logits: Tensor, labels: Tensor) -> Tensor:

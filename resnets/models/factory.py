@@ -44,7 +44,7 @@ def create_model(
     """
     if weights is None:
         return _with_facts(build(name, num_classes, **changes), name, changes, None)
-    loaded = _find(name, weights)
+    loaded = find_weights(name, weights)
     same = (row(name).builder, row(name).size) == (row(loaded.model).builder, row(loaded.model).size)
     combined = {**loaded.changes, **changes} if same else changes
     if not same or _network(name, combined) != _network(loaded.model, loaded.changes):
@@ -55,7 +55,7 @@ def create_model(
     state, preprocessing = loaded.state, loaded.preprocessing
     if classes != loaded.num_classes:
         log.warning(f"{name}: the classifier is new: {classes} classes, the weights have {loaded.num_classes}")
-        head = f"{_classifier(model)}."
+        head = f"{classifier_of(model)}."
         new = {key: value for key, value in model.state_dict().items() if key.startswith(head)}
         state = {**state, **new}
         preprocessing = preprocessing and replace(preprocessing, classes=())
@@ -104,7 +104,7 @@ def _network(name: str, changes: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in arguments(name, **changes).items() if key not in REGULARISERS}
 
 
-def _classifier(model: nn.Module) -> str:
+def classifier_of(model: nn.Module) -> str:
     """The name of the last fully connected layer."""
     return [name for name, module in model.named_modules() if isinstance(module, nn.Linear)][-1]
 
@@ -117,7 +117,11 @@ def _in_words(name: str, changes: dict[str, Any]) -> str:
 # Where weights come from
 
 
-def _find(name: str, weights: str | Path | Weights) -> Weights:
+def find_weights(name: str, weights: str | Path | Weights, *, partial: bool = False) -> Weights:
+    """What `create_model` takes for `weights`; with `partial` a file may lack tensors of the network.
+
+    ValueError, of one line, where they cannot be had or read.
+    """
     if isinstance(weights, Weights):
         return weights
     if weights == "torchvision":
@@ -127,7 +131,7 @@ def _find(name: str, weights: str | Path | Weights) -> Weights:
         if name not in shipped:
             raise ValueError(f"the package ships no weights of {name}; it ships {', '.join(shipped) or 'none'}")
         return read_weights(shipped[name])
-    return read_weights(weights)
+    return read_weights(weights, partial=partial)
 
 
 def _from_torchvision(name: str) -> Weights:

@@ -54,6 +54,8 @@ def subject(source: str, device: torch.device) -> Subject:
             raise ValueError(f"{source} has neither weights nor a checkpoint")
         if not isinstance(run.recipe, ClassificationRecipe):
             raise ValueError(f"{source} is a run on photographs: it can be looked at when it has finished")
+        if run.recipe.normalisation == "start":
+            raise ValueError(f"{source} began with given weights: it can be looked at when it has finished")
         expected = _expected(run.recipe.data, run.recipe.model, run.recipe.normalisation)
         model = create_model(run.recipe.model, len(expected.classes), **run.recipe.changes)
         model.load_state_dict(state.model)

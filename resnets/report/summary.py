@@ -37,7 +37,8 @@ class RunReport:
     their order, its last three None where the class has no images; `confusion` (C, C), rows the true classes;
     `mistakes`, the worst first: [{image uint8 (3, H, W), true, predicted, probability 0 to 1, index}], perhaps with
     `map`, float (h, w), what speaks for the predicted class where; `right`, the same of right answers; `confused`, by
-    (true, predicted) pictures uint8 (3, H, W) of that mistake."""
+    (true, predicted) pictures uint8 (3, H, W) of that mistake; `baseline`, None or `test_error` and `features`, of a
+    linear classifier on the features that training began with."""
     iterations: int | None = None
     """How many steps the recipe asks for."""
     seconds: float | None = None
@@ -103,6 +104,9 @@ def headlines(run: RunReport) -> list[tuple[str, str, str]]:
     rows = measured(run)
     final = rows[-1] if rows else {}
     lines = [_test_headline(run, rows)]
+    if baseline := (run.evaluation or {}).get("baseline"):
+        remark = f"on the features of the start ({baseline['features']}), without training the network"
+        lines.append(("A linear classifier", words.percent(baseline["test_error"]), remark))
     if run.published is not None:
         lines.append(("Test error in the paper", words.percent(run.published), _against_paper(run)))
     if found := last(rows, "train_error"):

@@ -42,7 +42,7 @@ class Eager:
 
     def __call__(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]:
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("part", 1.0)  # checkpoints of earlier versions have no part
         seed_draws(self.seed, step, self.device)
         return self.descend(batches)
 

@@ -4,7 +4,7 @@ One turn: set the learning rate, seed what is drawn, compute the losses, go down
 every so many turns: a line in the journal, an evaluation, a checkpoint. The host waits for the device only there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,7 @@ def train(
     label: str = "",
     companion: Companion = ALONE,
     measures: Callable[[], dict[str, float]] = dict,
+    slower: Collection[str] = frozenset(),
 ) -> Outcome:
     """Trains `model` to the end of `recipe`, going on from the newest checkpoint in `folder` if there is one.
 
@@ -61,6 +62,7 @@ def train(
     `label` stands before every line of progress, where several runs share the screen.
     `companion` is told of every iteration, and has its part in the checkpoints: a moving average of the weights.
     `measures()` returns what else a row of the journal holds, for the iterations since the last one.
+    `slower` names the parameters whose learning rate is a part of the others' (`optimiser.sgd`).
 
     Raises `Diverged` where loss or weights are not finite, `Stopped` after a signal (state saved), ValueError where
     the checkpoint belongs to another recipe or the ranks cannot share out the batch.
@@ -69,7 +71,7 @@ def train(
     device = next(model.parameters()).device
     if recipe.capture and device.type != "cuda":
         raise ValueError(f"capture is True, allowed on CUDA only: this is {device.type}")
-    optimizer = sgd(model, recipe, fused=recipe.capture)
+    optimizer = sgd(model, recipe, recipe.capture, slower)
     eager = Eager(optimizer, recipe.seed, device, losses, hold)
     iteration: Iteration = Captured(eager) if recipe.capture else eager
     state = newest(folder / "checkpoints")

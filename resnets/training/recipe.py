@@ -63,6 +63,8 @@ class Recipe:
     The papers only say how much; the Torch code that came with ResNet's followers decays all. "weights" is what
     fb.resnet.torch says of the original when it names "all" as its own deviation: taken wherever a paper is silent.
     """
+    lower_lr: float = 1.0
+    """The learning rate of the layers that began with given weights, as a part of that of new ones, 0 to 1."""
     ema: float = 0.0
     """Decay of the moving average of the weights that is tested and kept (`training.average`); 0: the weights are."""
 
@@ -111,6 +113,10 @@ class Recipe:
             for f in ("momentum", "ema")
             if not 0 <= getattr(self, f) < 1
         ]
+        if not 0 <= self.lower_lr <= 1:
+            found.append(f"lower_lr is {self.lower_lr}, allowed is 0 to 1")
+        if self.capture and self.lower_lr != 1:
+            found.append("lower_lr is given, allowed without capture only: a graph has one learning rate")
         if self.nesterov and self.momentum == 0:
             found.append("nesterov is True, allowed only with a momentum above 0")
         if self.compile and self.fused:

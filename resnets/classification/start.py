@@ -1,0 +1,118 @@
+"""What a network begins with: weights trained before, whole or in part, a new classifier, layers that stand still."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from resnets.classification.recipe import ClassifierRecipe
+from resnets.models.catalog import skeleton
+from resnets.models.factory import classifier_of, create_model, find_weights
+from resnets.models.layouts import Weights
+from resnets.models.stages import below, parts_of
+from resnets.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """A network as training finds it."""
+
+    model: nn.Module
+    changes: dict[str, Any]
+    """The arguments in which it differs from its row of the catalogue, those that the weights bring included."""
+    brought: frozenset[str] = frozenset()
+    """The parameters that the weights brought, by name."""
+    still: tuple[nn.Module, ...] = ()
+    """What is not trained: in evaluation mode whatever the rest is in, so that BN's statistics stand still too."""
+
+    @property
+    def text(self) -> str:
+        """How much the weights brought, and in which parts something is new."""
+        names = [name for name, _ in self.model.named_parameters()]
+        new = Counter(name.partition(".")[0] for name in names if name not in self.brought)
+        parts = ", ".join(f"{part} ({count})" for part, count in new.items())
+        still = sum(not parameter.requires_grad for parameter in self.model.parameters())
+        return (
+            f"{len(self.brought)} of {len(names)} tensors begin with what the start brought, {still} of them stand "
+            f"still; new: {parts or 'none'}"
+        )
+
+
+def read_start(recipe: ClassifierRecipe) -> Weights | None:
+    """The weights of `recipe.start`, that may lack tensors; ValueError, of one line, where they cannot be had."""
+    return None if recipe.start is None else find_weights(recipe.model, recipe.start, partial=True)
+
+
+def start_record(weights: Weights | None) -> dict[str, Any]:
+    """What the record of a run says of its start, {} without one: a digest, so that it goes on with the same only."""
+    if weights is None:
+        return {}
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.state.items()):
+        digest.update(name.encode() + b"\0" + str(tensor.dtype).encode() + b"\0")
+        digest.update(tensor.detach().contiguous().reshape(-1).float().numpy().data)
+    return {"start": digest.hexdigest()}
+
+
+def expected_by(
+    recipe: ClassifierRecipe, weights: Weights | None, crop: int, resize: int, classes: tuple[str, ...]
+) -> Preprocessing:
+    """What the weights of the start expect of a picture: mean, std and order of channels, for another crop and classes.
+
+    ValueError where nobody says what they expect.
+    """
+    expected = weights and weights.preprocessing
+    if expected is None:
+        raise ValueError(
+            f"normalisation is start, but the weights of {recipe.start} do not say what they expect; "
+            "normalisation=channel_mean_std takes mean and std of the pictures"
+        )
+    if expected.crop != crop:
+        expected = expected.with_channel_mean()
+    return replace(expected, crop=crop, resize=resize, classes=classes)
+
+
+def begin(recipe: ClassifierRecipe, classes: tuple[str, ...]) -> Beginning:
+    """The network of `recipe` for `classes`, with new parameters but for those that its start brings.
+
+    The classifier is new, unless the weights are of the same classes. ValueError where the start cannot be had, is of
+    another network, or lacks what is to stand still.
+    """
+    weights = read_start(recipe)
+    if weights is None:
+        return Beginning(create_model(recipe.model, len(classes), **recipe.changes), recipe.changes)
+    if weights.preprocessing is None or weights.preprocessing.classes != classes:
+        weights = _without_classifier(weights)
+    # As if whole: what is new, `text` says.
+    model: Any = create_model(
+        recipe.model, weights=replace(weights, missing=(), num_classes=len(classes)), **recipe.changes
+    )
+    brought = frozenset(name for name, _ in model.named_parameters() if name in weights.state)
+    return Beginning(model, model.changes, brought, _still(model, recipe, brought))
+
+
+def _without_classifier(weights: Weights) -> Weights:
+    head = f"{classifier_of(skeleton(weights.model, weights.num_classes, **weights.changes))}."
+    state = {name: tensor for name, tensor in weights.state.items() if not name.startswith(head)}
+    return replace(weights, state=state)
+
+
+def _still(model: Any, recipe: ClassifierRecipe, brought: frozenset[str]) -> tuple[nn.Module, ...]:
+    """The modules up to `recipe.frozen`, whose parameters need no gradient from now on."""
+    if recipe.frozen is None:
+        return ()
+    lower = below(recipe.model, **recipe.changes)[recipe.frozen]
+    if lacking := sorted(lower - brought):
+        raise ValueError(f"frozen is {recipe.frozen!r}, but the start lacks {lacking[0]}, which would never be trained")
+    parts = tuple(parts_of(model, lower))
+    for part in parts:
+        part.requires_grad_(False).eval()
+    return parts
+
+
+def last_whole_map(recipe: ClassifierRecipe, brought: frozenset[str]) -> str | None:
+    """The highest map of `forward_features` that depends on nothing but what a start brought; None where none does."""
+    maps = [name for name, needed in below(recipe.model, **recipe.changes).items() if needed <= brought]
+    return maps[-1] if maps else None

@@ -1,0 +1,203 @@
+"""Training that begins with given weights: what stands still, what learns slowly, the linear classifier beside it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from photographs import folder_of
+from safetensors.torch import load_file
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+from toy import toy_recipe
+
+from resnets.classification.own_pictures import own_recipe
+from resnets.classification.photograph_recipe import PhotographRecipe
+from resnets.classification.start import begin
+from resnets.classification.task import load_data
+from resnets.cli import main
+from resnets.data.augment import IMAGENET_COLOURS
+from resnets.data.pictures import centre_crop, read_scaled
+from resnets.data.sources import open_photographs
+from resnets.models.factory import create_model
+from resnets.models.layouts import Weights
+from resnets.models.stages import below, parts_of
+from resnets.models.weights import read_weights, write_weights
+from resnets.preprocessing import Preprocessing
+from resnets.training.iteration import Eager
+from resnets.training.optimiser import sgd
+from resnets.training.recipe import override
+
+CPU = torch.device("cpu")
+EXPECTED = Preprocessing(crop=64, resize=70, mean=[0.4, 0.5, 0.6], std=[0.2, 0.3, 0.4], channels="BGR")
+SHORT = ("crop=32", "batch_size=6", "iterations=6", "log_every=2", "evaluate_every=3", "checkpoint_every=3")
+SHORT = (*SHORT, "warmup_iterations=1", "precision=fp32")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Small ones, no two alike: twelve and four to train on, three and one to test."""
+    return str(folder_of(tmp_path_factory.mktemp("own"), {"cat": 15, "dog": 5}))
+
+
+@pytest.fixture
+def partial(narrow: None, tmp_path: Path) -> Path:
+    """Weights of a narrow ResNet-18 without its last stage and its classifier."""
+    torch.manual_seed(3)
+    state = create_model("resnet18").state_dict()
+    kept = {name: value for name, value in state.items() if not name.startswith(("layer4", "fc"))}
+    return written(tmp_path / "partial.safetensors", kept)
+
+
+def written(path: Path, state: dict[str, torch.Tensor]) -> Path:
+    names = (name for name in create_model("resnet18").state_dict() if "num_batches" not in name)
+    lacking = tuple(name for name in names if name not in state)
+    write_weights(path, Weights(state, "resnet18", {"eps": 0.001}, 1000, EXPECTED, None, None, "a test", lacking))
+    return path
+
+
+def started(pictures: str, start: Path, *more: str) -> PhotographRecipe:
+    made, _, _ = own_recipe(pictures, str(start))
+    chosen = override(made, [*SHORT, *more])
+    assert isinstance(chosen, PhotographRecipe)
+    return chosen
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Parts
+
+
+def test_what_lies_below_a_map_is_what_changes_it() -> None:
+    model: Any = create_model("cifar_resnet8").eval()
+    found, images = below("cifar_resnet8"), torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        before = model.forward_features(images)
+        for name, parameter in model.named_parameters():
+            kept = parameter.clone()
+            parameter.add_(0.5 * torch.randn_like(parameter).abs() + 0.1)
+            after = model.forward_features(images)
+            parameter.copy_(kept)
+            changed = {stage for stage in before if not torch.equal(before[stage], after[stage])}
+            assert changed == {stage for stage in found if name in found[stage]}
+    assert list(parts_of(model, found["stage1"])) == [model.conv1, model.bn1, model.layer1]
+
+
+def test_what_was_brought_learns_more_slowly_and_what_stands_still_not_at_all() -> None:
+    """One step by the formula, weight decay included."""
+    net = nn.ModuleDict({name: nn.Linear(2, 2) for name in ("still", "lower", "new")})
+    net["still"].requires_grad_(False)
+    recipe = toy_recipe(lower_lr=0.25, weight_decay=0.1, momentum=0.0)
+    optimizer = sgd(net, recipe, slower=frozenset({"lower.weight", "lower.bias", "still.weight"}))
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    step = Eager(
+        optimizer, 0, CPU, lambda batch: {"loss": sum((3 * p.sum() for p in net.parameters()), torch.zeros(()))}
+    )
+    step(0, [None], 0.5)
+    for name, p in net.named_parameters():
+        rate = {"still": 0.0, "lower": 0.125, "new": 0.5}[name.split(".")[0]]
+        w = before[name]
+        torch.testing.assert_close(p.detach(), w - rate * (3 + (0.1 * w if w.ndim > 1 else 0)))
+
+
+def test_the_classifier_stays_for_the_same_classes_only(pictures: str, partial: Path) -> None:
+    """As many classes are not the same ones."""
+    shipped = read_weights("cifar_resnet20")
+    assert shipped.preprocessing is not None
+    given = replace(started(pictures, partial), start="package", model="cifar_resnet20", frozen=None, changes={})
+    for classes, kept in ((tuple("abcdefghij"), False), (shipped.preprocessing.classes, True)):
+        beginning: Any = begin(given, classes)
+        assert ("fc.weight" in beginning.brought) == kept
+        assert torch.equal(beginning.model.fc.weight, shipped.state["fc.weight"].float()) == kept
+        assert torch.equal(beginning.model.conv1.weight, shipped.state["conv1.weight"].float())
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Runs
+
+
+def test_a_partial_start(pictures: str, partial: Path, tmp_path: Path, capsys: Any) -> None:
+    run = tmp_path / "run"
+    words = ["train", "--data", pictures, "--weights", str(partial), *SHORT, "--out", str(run)]
+    assert main([*words, "--results", str(tmp_path / "results.jsonl")]) == 0
+    out, err = capsys.readouterr()
+    assert "up to stage2 it stands still, what it brought learns at 0.1 times the rate" in err
+    assert "new: layer4 (15), fc (2)" in err
+    before, after = load_file(partial), load_file(run / "model.safetensors")
+    still = ("conv1", "bn1", "layer1", "layer2")
+    for name, value in before.items():
+        assert torch.equal(value, after[name]) == name.startswith(still), name
+    assert after["fc.weight"].shape[0] == 2
+    # The baseline, from the pictures and the file alone.
+    stored = json.loads((run / "evaluation.json").read_text())["baseline"]
+    assert stored == _baseline_by_hand(pictures, partial)
+    assert f"a linear classifier on the features of the start: {stored['test_error']:.2f} %" in out
+    assert "A linear classifier" in (run / "report.html").read_text()
+    assert json.loads((tmp_path / "results.jsonl").read_text())["baseline"] == stored
+    _goes_on_with_the_same_start_only(run, partial, capsys)
+
+
+def _baseline_by_hand(pictures: str, start: Path) -> dict[str, Any]:
+    """Picture by picture: scaled to 37 pixels, the middle 32, BGR, the average over the third stage's map."""
+    model: Any = create_model("resnet18", eps=0.001).eval()
+    model.load_state_dict(load_file(start), strict=False)
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for photographs in (open_photographs(pictures, "train"), open_photographs(pictures, "test")):
+        rows = []
+        for index in range(len(photographs)):
+            (scaled,) = read_scaled(photographs.read(index), "it", [37])
+            x = centre_crop(scaled, 32).flip(0).double() / 255
+            x = (x - torch.tensor(EXPECTED.mean)[:, None, None]) / torch.tensor(EXPECTED.std)[:, None, None]
+            with torch.no_grad():
+                rows.append(model.forward_features(x[None].float())["stage3"][0].mean((1, 2)).double().numpy())
+        found.append((np.stack(rows), photographs.labels.numpy()))
+    (features, labels), (tested, truth) = found
+    mean, deviation = features.mean(0), np.where(features.std(0) > 1e-12, features.std(0), 1)
+    weights = {0: 16 / 24, 1: 2.0}  # twelve to four: balanced
+    fitted = LogisticRegression(max_iter=1000, class_weight=weights).fit((features - mean) / deviation, labels)
+    wrong = int((fitted.predict((tested - mean) / deviation) != truth).sum())
+    counted = {"images": len(truth), "train_images": len(labels)}
+    return {"test_error": 100 * wrong / len(truth), "test_wrong": wrong, **counted, "features": "stage3"}
+
+
+def _goes_on_with_the_same_start_only(run: Path, start: Path, capsys: Any) -> None:
+    finished = load_file(run / "model.safetensors")
+    for name in ("model.safetensors", "evaluation.json", "checkpoints/step-00000006.pt"):
+        (run / name).unlink()
+    assert main(["train", "--resume", str(run)]) == 0
+    again = load_file(run / "model.safetensors")
+    assert all(torch.equal(value, again[name]) for name, value in finished.items())
+    (run / "model.safetensors").unlink()
+    written(start, {name: value + 1 for name, value in load_file(start).items()})
+    capsys.readouterr()
+    assert main(["train", "--resume", str(run)]) == 2
+    assert "the data have changed since the run began (start)" in capsys.readouterr().err
+
+
+def test_the_input_is_what_the_start_expects(pictures: str, partial: Path) -> None:
+    """BGR, its mean and std, and colours that move in the same order."""
+    given = started(pictures, partial, "colour=0.5")
+    data = load_data(given, CPU)
+    batch = next(iter(data.batches(given, 0)))
+    images, _ = data.inputs(given, batch)
+    variances, axes = (torch.tensor(value, dtype=torch.float64) for value in IMAGENET_COLOURS)
+    for place in range(6):
+        x = batch.images[place].double() / 255
+        x = x.flip(2) if batch.flip[place] else x
+        x = (x + (axes @ (variances * batch.colour[place].double()))[:, None, None]).flip(0)
+        x = (x - torch.tensor(EXPECTED.mean)[:, None, None]) / torch.tensor(EXPECTED.std)[:, None, None]
+        torch.testing.assert_close(images[place].double(), x, rtol=1e-4, atol=1e-5)
+
+
+def test_a_start_that_does_not_go_is_refused(pictures: str, partial: Path, capsys: Any) -> None:
+    words = ["train", "--data", pictures, "--weights", str(partial), *SHORT]
+    for more, message in (
+        ("model=resnet34", "are not weights of resnet34"),
+        ("frozen=stage4", "frozen is 'stage4', but the start lacks layer4.0.bn1.bias, which would never be trained"),
+    ):
+        assert main([*words, more, "--out", str(partial.parent / more)]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["train", "--data", pictures, "--weights", "torchvision", "model=plain18"]) == 2
+    assert "torchvision has no weights of plain18" in capsys.readouterr().err
