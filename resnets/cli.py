@@ -10,9 +10,10 @@ import sys
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
+from resnets.answers import Exit
 from resnets.arguments import parse
 from resnets.group import joined, last_words, several
-from resnets.verbs import VERBS, Exit
+from resnets.verbs import VERBS
 
 SHARED = ("train", "evaluate")
 """Verbs whose work several processes share."""

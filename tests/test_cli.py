@@ -11,7 +11,7 @@ import torch
 from conftest import TINY
 from PIL import Image
 
-from resnets import verbs
+from resnets.answers import seeds_of
 from resnets.arguments import parse
 from resnets.classification import run as runs
 from resnets.cli import main
@@ -281,7 +281,7 @@ def test_fields_stand_before_and_after_options(words: str) -> None:
 
 
 def test_seeds() -> None:
-    seeds: Callable[[str], range] = verbs._seeds
+    seeds: Callable[[str], range] = seeds_of
     assert list(seeds("3")) == [3]
     assert list(seeds("0..4")) == [0, 1, 2, 3, 4]
     for text in ("", "..", "1..", "..2", "-1", "1..x", "2..1", "²"):

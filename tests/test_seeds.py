@@ -110,7 +110,7 @@ def test_a_folder_with_another_run_is_refused(tiny: ClassificationRecipe, tmp_pa
     ("words", "says"),
     [
         (["digits-resnet20", "seed=3", "--seeds", "0..1"], "seed and --seeds are given"),
-        (["--resume", "somewhere", "--seeds", "0..1"], "--out and --seeds are for new runs"),
+        (["--resume", "somewhere", "--seeds", "0..1"], "--out, --seeds and --weights are for new runs"),
         (["digits-resnet20", "--seeds", "4..1"], "seeds is '4..1'"),
     ],
 )

@@ -1,0 +1,101 @@
+"""The verb `train`: a recipe, a folder of pictures, a run to go on with, or several seeds."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from resnets.answers import Exit, answer, seeds_of, stops
+from resnets.files import say
+
+
+def train(arguments: argparse.Namespace) -> None:
+    from resnets.classification.recipes import recipe, recipes_record, recipes_text
+    from resnets.classification.run import begin, carry_out, resume
+    from resnets.ranks import on_first, rank
+    from resnets.training.recipe import override
+
+    words = [word for word in (arguments.recipe, *arguments.assignments) if word]
+    names, assignments = [w for w in words if "=" not in w], [w for w in words if "=" in w]
+    if len(names) + bool(arguments.data) + bool(arguments.resume) + arguments.list != 1:
+        raise ValueError("one of RECIPE, --data FOLDER, --resume DIR and --list is needed (`resnets train --help`)")
+    if arguments.list:
+        answer(arguments, recipes_record(), recipes_text())
+        return
+    if arguments.precision:
+        assignments.append(f"precision={arguments.precision}")
+    if arguments.resume and (arguments.out or arguments.seeds or arguments.weights):
+        raise ValueError(
+            "--out, --seeds and --weights are for new runs; with --resume the run stays where and as it is"
+        )
+    if arguments.resume:
+        run = on_first(lambda: resume(Path(arguments.resume), assignments, arguments.device))
+    else:
+        if arguments.weights and not arguments.data:
+            assignments = [f"start={arguments.weights}", "normalisation=start", *assignments]
+        base = _for_own_pictures(arguments, assignments) if arguments.data else recipe(names[0])
+        chosen = override(base, assignments)
+        if arguments.seeds:
+            _train_seeds(arguments, chosen)
+            return
+        out = Path(arguments.out or f"runs/{chosen.name}-seed{chosen.seed}")
+        run = on_first(lambda: begin(chosen, out, arguments.device))
+    if not on_first(lambda: run.finished):
+        with stops(f"`resnets train --resume {run.folder}`"):
+            carry_out(run)
+    if rank() == 0:
+        answer(arguments, *_trained(run.folder, arguments.results))
+
+
+def _for_own_pictures(arguments: argparse.Namespace, assignments: list[str]) -> Any:
+    """The recipe for the folder of --data, once its pictures have been looked at; what was chosen is said."""
+    from resnets.classification.early_word import early_word
+    from resnets.classification.own_pictures import own_recipe
+
+    model = next((word.partition("=")[2] for word in assignments if word.startswith("model=")), None)
+    made, reasons, pictures = own_recipe(arguments.data, arguments.weights, model)
+    for line in (*early_word(arguments.data, pictures), *reasons):
+        say(f"{arguments.data}: {line}")
+    return made
+
+
+def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
+    """What a finished run has come to, as a record and in words; its page is written, and its line in `results`."""
+    from resnets.classification.record import append_result, result_of
+    from resnets.classification.report import report_run
+    from resnets.classification.run import open_run
+    from resnets.paper.published import test_error
+
+    page = report_run(folder, test_error)
+    result = result_of(open_run(folder))
+    if results:
+        append_result(Path(results), result)
+    errors = f"test error {result['test_error']:.2f} %, training error {result['train_error']:.2f} %"
+    if band := result["expected_test_error"]:
+        inside = "inside" if band[0] <= result["test_error"] <= band[1] else "outside"
+        errors += f", {inside} the expected {band[0]:g} to {band[1]:g} %"
+    if baseline := result["baseline"]:
+        errors += f"; a linear classifier on the features of the start: {baseline['test_error']:.2f} %"
+    return {"run": str(folder), **result}, f"{folder}: {errors}; {page}"
+
+
+def _train_seeds(arguments: argparse.Namespace, chosen: Any) -> None:
+    """One recipe with several seeds; every run has the folder that it would have alone, or one within --out."""
+    from dataclasses import replace
+
+    from resnets.classification.seeds import carry_out_together, runs_of
+    from resnets.ranks import ranks
+
+    if ranks() > 1:
+        raise ValueError(f"seeds is {arguments.seeds!r} with {ranks()} ranks; allowed is one of them")
+    if any(word.startswith("seed=") for word in arguments.assignments):
+        raise ValueError("seed and --seeds are given; allowed is one of them")
+    seeds = seeds_of(arguments.seeds)
+    folders = [Path(arguments.out or "runs") / f"{chosen.name}-seed{seed}" for seed in seeds]
+    runs = runs_of([replace(chosen, seed=seed) for seed in seeds], folders, arguments.device)
+    with stops("the same command"):
+        diverged = carry_out_together(runs)
+    done = [_trained(run.folder, arguments.results) for run in runs if run.folder not in diverged]
+    lines = [text for _, text in done] + [f"{folder}: diverged, {why}" for folder, why in diverged.items()]
+    answer(arguments, {"runs": [record for record, _ in done], "diverged": list(map(str, diverged))}, "\n".join(lines))
+    if diverged:
+        raise Exit(1, f"{len(diverged)} of {len(runs)} runs diverged; their last good checkpoints are kept")
