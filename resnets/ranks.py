@@ -3,7 +3,9 @@
 Whatever all ranks need to agree on goes through here: the same calls in the same order on every rank.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import torch
@@ -16,12 +18,12 @@ R = TypeVar("R")
 
 def rank() -> int:
     """The number of this process; 0 where there is one."""
-    return dist.get_rank() if _several() else 0
+    return dist.get_rank() if _joined() else 0
 
 
 def ranks() -> int:
     """How many processes there are."""
-    return dist.get_world_size() if _several() else 1
+    return dist.get_world_size() if _joined() else 1
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -30,11 +32,13 @@ def ranks() -> int:
 
 def share(items: Sequence[T]) -> Sequence[T]:
     """This rank's part of `items`: with all ranks', each item exactly once."""
-    return items[rank() :: ranks()]
+    return items[rank() :: ranks()] if _several() else items
 
 
 def part(rows: Tensor) -> Tensor:
     """This rank's equal part of `rows` (as many as ranks divide), in a row: all ranks', joined, are the whole."""
+    if not _several():
+        return rows
     assert len(rows) % ranks() == 0
     return rows.chunk(ranks())[rank()]
 
@@ -87,7 +91,8 @@ def on_first(work: Callable[[], T]) -> T:
     result, error = None, None
     if rank() == 0:
         try:
-            result = work()
+            with apart():
+                result = work()
         except (ValueError, OSError) as raised:
             error = raised
     result, error = from_first((result, error))
@@ -140,5 +145,23 @@ class Agreed:
         return int(flag)
 
 
-def _several() -> bool:
+_apart = ContextVar("apart", default=False)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Within it this rank is alone: nothing is shared out, nobody is waited for. For what one rank does for all."""
+    before = _apart.set(True)
+    try:
+        yield
+    finally:
+        _apart.reset(before)
+
+
+def _joined() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def _several() -> bool:
+    """Whether work is to be shared out, here and now."""
+    return _joined() and not _apart.get()

@@ -11,7 +11,7 @@ from resnets.files import say
 def train(arguments: argparse.Namespace) -> None:
     from resnets.classification.recipes import recipe, recipes_record, recipes_text
     from resnets.classification.run import begin, carry_out, resume
-    from resnets.ranks import on_first, rank
+    from resnets.ranks import apart, on_first, rank
     from resnets.training.recipe import override
 
     words = [word for word in (arguments.recipe, *arguments.assignments) if word]
@@ -43,7 +43,8 @@ def train(arguments: argparse.Namespace) -> None:
         with stops(f"`resnets train --resume {run.folder}`"):
             carry_out(run)
     if rank() == 0:
-        answer(arguments, *_trained(run.folder, arguments.results))
+        with apart():
+            answer(arguments, *_trained(run.folder, arguments.results))
 
 
 def _for_own_pictures(arguments: argparse.Namespace, assignments: list[str]) -> Any:
