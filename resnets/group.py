@@ -31,9 +31,10 @@ USUAL_LIMIT = 40.0
 
 
 class _Joined:
-    """What this process has of its group: the store, until it ends."""
+    """What this process has of its group until it ends: its own connection to the store, and on rank 0 the store."""
 
     store: "Store | None" = None
+    held: "Store | None" = None
 
 
 def several() -> int:
@@ -85,6 +86,7 @@ def _join(rank: int, count: int, device: str) -> Watch:
     try:
         store, *_ = next(rendezvous("env://"))
         attempt = f"attempt {_number('TORCHELASTIC_RESTART_COUNT', 0)}"
+        _Joined.held = store
         _Joined.store = PrefixStore(f"{attempt} words", store.clone())
         _Joined.store.set_timeout(timedelta(seconds=3))  # it may be the one that hangs
         watch = Watch(PrefixStore(f"{attempt} watch", store.clone()), rank, count, limit, _end(rank))
