@@ -146,7 +146,7 @@ def test_the_last_line_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("evaluate RUN", "--data"),
         ("evaluate RUN --data digits --protocol dense", "protocol is 'dense', allowed is single for digits"),
         ("evaluate RUN --data digits --protocol one", "protocol is 'one', allowed are single, ten-crop, dense"),
-        ("evaluate RUN --data digits --scales 224,", "argument --scales: '224,', allowed are sides in pixels"),
+        ("evaluate RUN --data digits --scales 224,", "argument --scales: '224,', allowed are whole numbers such as"),
         ("evaluate RUN --data digits --batch-size 0", "batch_size is 0, allowed is 1 or more"),
         ("evaluate RUN --data digits --precision tf32", "precision is 'tf32'"),
         ("evaluate RUN --data digits --precision fp16", "'fp16'"),

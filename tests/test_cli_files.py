@@ -148,6 +148,7 @@ def test_output_that_cannot_be_written() -> None:
         assert "No space left on device" in line
 
 
+@pytest.mark.slow
 def test_a_run_whose_messages_nobody_reads_goes_on(run: Path, tmp_path: Path) -> None:
     """As in `resnets train ... 2>&1 | head -1`: messages are lost, the work is not."""
     reader, writer = os.pipe()

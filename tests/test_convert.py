@@ -15,6 +15,7 @@ import pytest
 import timm
 import torch
 import torchvision
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from timm.models._hub import save_config_for_hf
 from torch import Tensor
@@ -324,8 +325,9 @@ def test_a_part_judges_nothing(part: Path, tmp_path: Path, capsys: pytest.Captur
     with pytest.raises(ValueError, match=r"the weights: lack tensors of resnet18, layer4\.0\.conv1.*to be trained"):
         load(weights)
     write_weights(tmp_path / "ours.safetensors", weights)
-    path = str(tmp_path / "ours.safetensors")
-    for words in (["predict", path, "x.png"], ["evaluate", path, "--data", "digits"]):
+    path, picture = str(tmp_path / "ours.safetensors"), tmp_path / "x.png"
+    Image.new("RGB", (8, 8)).save(picture)
+    for words in (["predict", path, str(picture)], ["evaluate", path, "--data", "digits"]):
         assert main(words) == 2
         assert "ours.safetensors: lack tensors of resnet18" in capsys.readouterr().err
     assert "these weights lack" in refused(

@@ -214,3 +214,17 @@ def test_a_file_stays_open_while_it_is_read(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "file").write_bytes(b"0123456789")
     monkeypatch.setattr(ranges, "_opened", ranges._Descriptor)
     assert read_range(str(tmp_path / "file"), 2, 3) == b"234"
+
+
+def test_another_file_of_that_name_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name may come to stand for another file: it is replaced, or the process moves to another folder."""
+    (tmp_path / "a").write_bytes(b"one")
+    monkeypatch.chdir(tmp_path)
+    assert read_range("a", 0, 3) == b"one"
+    (tmp_path / "b").write_bytes(b"two")
+    (tmp_path / "b").replace(tmp_path / "a")
+    assert read_range("a", 0, 3) == b"two"
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "a").write_bytes(b"six")
+    monkeypatch.chdir(tmp_path / "there")
+    assert read_range("a", 0, 3) == b"six"

@@ -11,6 +11,7 @@ import torch
 import torch7_files
 import torchvision
 from numpy_nets import WIDTHS, Array, Draw
+from PIL import Image
 from torch7_files import Kind
 
 from resnets.cli import main
@@ -114,7 +115,8 @@ def test_without_its_mean_image(caffe: Any, tmp_path: Path, capsys: pytest.Captu
     found = examine(path)
     assert found.weights.preprocessing is None
     assert "--mean FILE" in found.remarks[0]
-    assert main(["predict", str(path), "picture.png"]) == 2
+    Image.new("RGB", (8, 8)).save(tmp_path / "picture.png")
+    assert main(["predict", str(path), str(tmp_path / "picture.png")]) == 2
     assert "does not say what its network expects" in capsys.readouterr().err
     other = tmp_path / "elsewhere"
     other.mkdir()

@@ -223,7 +223,8 @@ def test_what_is_noted_has_a_shape_and_gives_its_values_when_the_fast_path_is_le
     assert torch.allclose(y * 1, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("interpreted", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("interpreted", [True, False])
 def test_the_kernels_for_cuda(interpreted: bool) -> None:
     kernels = Path(__file__).with_name("triton_kernels.py")
     done = subprocess.run(

@@ -139,6 +139,7 @@ def test_begun_on_two_stopped_and_gone_on_with_by_one(tmp_path: Path) -> None:
     assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in same], rel=0.02)
 
 
+@pytest.mark.slow
 def test_a_killed_rank_is_named_and_the_restarted_ones_go_on(tmp_path: Path) -> None:
     """As torchrun does it: the same command again, with the number of the restart."""
     folder = tmp_path / "two"
@@ -166,6 +167,7 @@ def test_a_killed_rank_is_named_and_the_restarted_ones_go_on(tmp_path: Path) -> 
     assert len(open_run(folder / "run").record["sessions"]) == 2
 
 
+@pytest.mark.slow
 def test_a_stopped_rank_is_named(tmp_path: Path) -> None:
     """Not rank 0: without torchrun it holds the store, and without that nobody knows of anybody."""
     folder = tmp_path / "two"

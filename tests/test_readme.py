@@ -37,6 +37,7 @@ HOW = {
     "resnets data": "run",
     "resnets data fetch": "parsed",
     "resnets train": "shortened",
+    "resnets train digits-resnet20 --seeds": "parsed",
     "resnets train --resume": "run",
     "resnets train --list": "run",
     "resnets reproduce": "parsed",

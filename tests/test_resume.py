@@ -75,6 +75,7 @@ def test_killed_again_and_again(whole: Path, tmp_path: Path) -> None:
     assert not list(folder.rglob(".*.tmp"))
 
 
+@pytest.mark.slow
 def test_killed_before_and_after_the_warm_up_has_ended(whole_warm_up: Path, tmp_path: Path) -> None:
     folder, log = tmp_path / "run", tmp_path / "log"
     (event,) = (row for row in read_journal(whole_warm_up) if "event" in row)
@@ -91,6 +92,7 @@ def test_killed_before_and_after_the_warm_up_has_ended(whole_warm_up: Path, tmp_
     assert set(rates) == {0.001, 0.1}
 
 
+@pytest.mark.slow
 def test_killed_where_the_network_draws(tmp_path: Path) -> None:
     """What it draws is a function of seed and step: nothing of it is saved."""
     whole, folder, log = tmp_path / "whole", tmp_path / "run", tmp_path / "log"

@@ -58,6 +58,7 @@ def test_each_seed_comes_out_as_it_would_alone(
         assert (Path(run["run"]) / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_all_stop_together_and_the_same_command_goes_on(
     three_threads: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,6 +82,7 @@ def test_all_stop_together_and_the_same_command_goes_on(
     assert {path: path.stat().st_mtime_ns for path in before} == before, "what has finished is not run again"
 
 
+@pytest.mark.slow
 def test_a_seed_that_diverges_leaves_the_others_alone(
     three_threads: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -223,5 +223,5 @@ def test_a_flat_folder(tmp_path: Path) -> None:
     assert found.labels.tolist() == [-1, -1]
     assert found.classes == ()
     assert found.read(1) == (flat / "b.png").read_bytes()
-    assert said == [f"{flat}: 1 files ignored, whose names do not end like a picture's"]
+    assert said == [f"{flat}: 1 files or linked folders ignored, whose names do not end like a picture's"]
     assert len(open_folder(tmp_path / "labelled", "test")) == 4

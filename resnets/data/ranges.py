@@ -52,7 +52,9 @@ def read_all(source: str) -> bytes:
 
 def _pread(path: str, size: int, offset: int) -> bytes:
     if hasattr(os, "pread"):
-        file = _opened(path)  # held while it is read: another thread may have opened it too, and the cache keeps one
+        found = Path(path).stat()
+        # Held while it is read: another thread may have opened it too, and the cache keeps one.
+        file = _opened(path, found.st_dev, found.st_ino)
         return os.pread(file.number, size, offset)
     with Path(path).open("rb", buffering=0) as file:  # Windows
         file.seek(offset)
@@ -60,9 +62,9 @@ def _pread(path: str, size: int, offset: int) -> bytes:
 
 
 class _Descriptor:
-    """An open file, closed when nobody holds it any more."""
+    """An open file, closed when nobody holds it any more: the one at `path` as long as that is the same file."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, device: int, inode: int) -> None:
         self.number = os.open(path, os.O_RDONLY)
 
     def __del__(self) -> None:
