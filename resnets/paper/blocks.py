@@ -76,7 +76,7 @@ def speed(results: Path) -> str:
     if not lines:
         return missing("resnets bench training --results results/bench/speed.jsonl")
     newest = {(line["kind"], line["model"], line["batch"], line["device"]): line for line in lines}
-    head = ("what", "side", "images/s", "beside plain", "of the limit", "apart", "test error, %")
+    head = ("what", "side", "images/s", "beside the first", "of the limit", "apart", "test error, %")
     rows = [
         (
             f"{kind} of `{model}`, batch {batch}" if number == 0 else "",
