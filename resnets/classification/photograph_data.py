@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from resnets.classification.photograph_recipe import PhotographRecipe
-from resnets.classification.start import expected_by, read_start, start_record
+from resnets.classification.sets import set_apart
+from resnets.classification.start import expected_by
 from resnets.data.augment import IMAGENET_COLOURS, PrincipalColours, colour_shift, mirror
 from resnets.data.batches import PhotographBatch, PhotographBatches, Waits
 from resnets.data.photograph_statistics import photograph_statistics
 from resnets.data.photograph_stream import PhotographStream
 from resnets.data.photographs import Photographs
 from resnets.data.sources import data_home, open_photographs
-from resnets.data.split import hold_out
 from resnets.evaluation.protocols import PROTOCOLS
 from resnets.evaluation.scores import Execution, photograph_scores
 from resnets.files import say
@@ -94,19 +94,9 @@ def load_photographs(recipe: PhotographRecipe, device: torch.device) -> Photogra
             f"{recipe.data}: {len(train.classes)} classes to train on and {len(test.classes)} to test, "
             "they must be the same"
         )
-    record: dict[str, Any] = {"name": recipe.data, "train": train.fingerprint, "test": test.fingerprint}
-    validation = None
-    if recipe.validation_images:
-        kept, held, record["split"] = hold_out(len(train), recipe.validation_images, recipe.seed)
-        train, validation = train.subset(kept), train.subset(held)
-    start = read_start(recipe)
-    record |= start_record(start) | {
-        "train_images": len(train),
-        "test_images": len(test),
-        "validation_images": recipe.validation_images,
-    }
-    preprocessing, colours = _statistics(recipe, train, start)
-    return PhotographData(train, test, validation, preprocessing, colours, record, device)
+    sets = set_apart(recipe, train, test)
+    preprocessing, colours = _statistics(recipe, sets.train, sets.start)
+    return PhotographData(sets.train, test, sets.validation, preprocessing, colours, sets.record, device)
 
 
 def _statistics(

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from resnets.classification.recipe import ClassificationRecipe
-from resnets.classification.start import expected_by, read_start, start_record
+from resnets.classification.sets import set_apart
+from resnets.classification.start import expected_by
 from resnets.data.augment import BatchDraws, Stream, crop_flip
 from resnets.data.images import ImageSet
 from resnets.data.sources import data_home, open_data
-from resnets.data.split import hold_out
 from resnets.data.statistics import statistics
 from resnets.evaluation.protocols import single_view
 from resnets.models.catalog import row
@@ -65,22 +65,12 @@ def load_small(recipe: ClassificationRecipe, device: torch.device) -> SmallData:
     """Reads the recipe's data, holds validation images out, and computes the normalisation from the rest."""
     size = row(recipe.model).input_size
     train, test = open_data(recipe.data, "train", size), open_data(recipe.data, "test", size)
-    record: dict[str, Any] = {"name": recipe.data, "train": train.fingerprint, "test": test.fingerprint}
-    validation = None
-    if recipe.validation_images:
-        kept, held, record["split"] = hold_out(len(train), recipe.validation_images, recipe.seed)
-        train, validation = train.subset(kept), train.subset(held)
-    start = read_start(recipe)
-    record |= start_record(start) | {
-        "train_images": len(train),
-        "test_images": len(test),
-        "validation_images": recipe.validation_images,
-    }
+    sets = set_apart(recipe, train, test)
     if recipe.normalisation == "start":
-        preprocessing = expected_by(recipe, start, size, size, train.classes)
+        preprocessing = expected_by(recipe, sets.start, size, size, train.classes)
     else:
         kind = recipe.normalisation
-        mean, std = on_first(lambda: statistics(train, kind, data_home() / "statistics"))
+        mean, std = on_first(lambda: statistics(sets.train, kind, data_home() / "statistics"))
         preprocessing = Preprocessing(crop=size, resize=size, mean=mean, std=std, classes=train.classes)
-    on = device
-    return SmallData(train.to(on), test.to(on), validation and validation.to(on), preprocessing, record)
+    validation = sets.validation and sets.validation.to(device)
+    return SmallData(sets.train.to(device), test.to(device), validation, preprocessing, sets.record)
