@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 from resnets.models import batch_norm_cpu
+from resnets.models.batch_norm_cpu import Averages
 from resnets.native import Unavailable
 
 
@@ -71,7 +72,7 @@ class _BatchNorm(torch.autograd.Function):
         x: Tensor,
         weight: Tensor,
         bias: Tensor,
-        averages: tuple[Tensor | None, Tensor | None],
+        averages: Averages,
         momentum: float,
         eps: float,
         added: Tensor | None,
@@ -123,7 +124,7 @@ class _Asked:
     def __init__(
         self,
         x: Tensor,
-        averages: tuple[Tensor | None, Tensor | None],
+        averages: Averages,
         affine: tuple[Tensor, Tensor],
         momentum: float,
         eps: float,
