@@ -83,6 +83,9 @@ def test_all_passes_but_the_last_are_held() -> None:
         ({"accumulate": 3}, f"accumulate is 3, allowed are numbers that divide batch_size {BATCH}"),
         ({"accumulate": 0}, "accumulate is 0, allowed is 1 or more"),
         ({"accumulate": 2, "capture": True}, "capture is True, allowed with accumulate 1 only"),
+        ({"replay": 0, "capture": True}, "replay is 0, allowed is 1 or more"),
+        ({"replay": 10}, "replay is 10, allowed with capture and without ema only"),
+        ({"replay": 10, "capture": True, "ema": 0.9}, "replay is 10, allowed with capture and without ema only"),
         ({"sync_bn": True, "fused": True}, "fused is True, allowed without sync_bn only"),
     ],
 )

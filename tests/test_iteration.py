@@ -1,22 +1,21 @@
 """A captured iteration against the one that is written, on the CPU: only the recording is replaced."""
 
+import signal
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from toy import Toy, toy_recipe
+from toy import Batch, Toy, toy_recipe
 
+from resnets.training.interruption import Stopped
 from resnets.training.iteration import Captured, Eager
+from resnets.training.journal import read_journal
 from resnets.training.optimiser import sgd
 
 RATES = [0.1, 0.1, 0.1, 0.1, 0.02, 0.02, 0.02, 0.004]
-
-
-class Batch(NamedTuple):
-    x: Tensor
-    y: Tensor
 
 
 def repeat(work: Callable[[], None]) -> Callable[[], None]:
@@ -24,12 +23,15 @@ def repeat(work: Callable[[], None]) -> Callable[[], None]:
     return work
 
 
-def iterations(captured: bool, dropout: float = 0.0) -> tuple[list[Tensor], nn.Module, list[Any]]:
-    """The losses of each iteration, the model after them, and the batches that `losses` was called with."""
+def iterations(captured: int, dropout: float = 0.0) -> tuple[list[dict[str, Tensor]], nn.Module, list[Any]]:
+    """What each iteration and the rest return, the model after them, and the batches that `losses` was called with.
+
+    `captured` is how many are recorded together, 0 for none.
+    """
     toy, seen = Toy(), []
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1))
-    optimizer = sgd(model, toy_recipe(nesterov=True, weight_decay=0.01), fused=captured)
+    optimizer = sgd(model, toy_recipe(nesterov=True, weight_decay=0.01), fused=captured > 0)
 
     def losses(batch: Batch) -> dict[str, Tensor]:
         seen.append(batch)
@@ -37,31 +39,62 @@ def iterations(captured: bool, dropout: float = 0.0) -> tuple[list[Tensor], nn.M
         return {"loss": away.square().mean(), "train_error": away.detach().abs().mean()}
 
     eager = Eager(optimizer, 7, torch.device("cpu"), losses)
-    iteration = Captured(eager, repeat) if captured else eager
+    iteration = Captured(eager, captured, repeat) if captured else eager
     found = []
     for step, (rate, batch) in enumerate(zip(RATES, toy.batches(0), strict=False)):
-        found.append(iteration(step, [Batch(*batch)], rate))
-    return [scalars["loss"].detach() for scalars in found], model, seen
+        found.append(iteration(step, [batch], rate))
+    return [*found, iteration.rest()], model, seen
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_a_captured_iteration_is_the_one_that_is_written(dropout: float) -> None:
-    (plain, model, _), (captured, same, _) = iterations(False, dropout), iterations(True, dropout)
+    (plain, model, _), (captured, same, _) = iterations(0, dropout), iterations(1, dropout)
+    assert plain[-1] == captured[-1] == {}, "nothing is put off"
     torch.testing.assert_close(captured, plain, rtol=1e-6, atol=1e-7)
     for one, other in zip(model.parameters(), same.parameters(), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-7)
-    assert len({float(loss) for loss in captured}) == len(RATES), "every loss is kept, none is written over"
+    assert len({float(losses["loss"]) for losses in captured[:-1]}) == len(RATES), "every loss is kept"
+
+
+@pytest.mark.parametrize("together", [2, 3, 5, 6])
+def test_several_iterations_in_one_graph_are_those_that_are_written(together: int) -> None:
+    (plain, model, _), (captured, same, _) = iterations(0), iterations(together)
+    whole, over = divmod(len(RATES) - Captured.WARM_UP, together)
+    told = [1] * Captured.WARM_UP + whole * [*[0] * (together - 1), together] + [0] * over + [over]
+    assert [bool(losses) for losses in captured] == [bool(many) for many in told]
+    written = iter(plain)
+    for losses, many in zip(captured, told, strict=True):
+        alone = [next(written) for _ in range(many)]
+        for name, total in losses.items():
+            torch.testing.assert_close(total, torch.stack([one[name] for one in alone]).sum(0), rtol=1e-6, atol=1e-7)
+    for one, other in zip(model.parameters(), same.parameters(), strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-7)
 
 
 def test_the_batch_stays_in_its_place() -> None:
-    _, _, seen = iterations(captured=True)
+    _, _, seen = iterations(captured=1)
     assert len(seen) == len(RATES)
     recorded = seen[Captured.WARM_UP :]
     assert all(batch.x.data_ptr() == recorded[0].x.data_ptr() for batch in recorded)
     assert all(isinstance(batch, Batch) for batch in seen)
 
 
-def test_capture_is_refused_without_cuda(tmp_path: Any) -> None:
+def test_the_loop_waits_for_what_a_graph_puts_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Log lines at 4, evaluations at 8, checkpoints at 5, Ctrl-C in iteration 12: none falls to a third iteration."""
+    plain, stopped = Toy(), Toy(lambda step: signal.raise_signal(signal.SIGINT) if step == 11 else None)
+    plain.train(toy_recipe(), tmp_path / "plain")
+    monkeypatch.setattr("resnets.training.loop.Eager", lambda *given: Captured(Eager(*given), 3, repeat))
+    with pytest.raises(Stopped):
+        stopped.train(toy_recipe(), tmp_path / "captured")
+    going_on = Toy()
+    going_on.train(toy_recipe(), tmp_path / "captured")
+    for row, other in zip(*(read_journal(tmp_path / run) for run in ("plain", "captured")), strict=True):
+        assert (other["step"], other["test_error"], other["lr"]) == (row["step"], row["test_error"], row["lr"])
+        assert (other["loss"], other["train_error"]) == pytest.approx((row["loss"], row["train_error"]), rel=1e-5)
+    torch.testing.assert_close(going_on.model.weight, plain.model.weight, rtol=1e-6, atol=1e-7)
+
+
+def test_capture_is_refused_without_cuda(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="capture is True, allowed on CUDA only: this is cpu"):
         Toy().train(toy_recipe(capture=True), tmp_path)
     assert not list(tmp_path.iterdir())

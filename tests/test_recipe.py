@@ -114,7 +114,7 @@ def test_every_other_choice_is_a_departure_and_named() -> None:
     for name, value in changes.items():
         assert [phrase.partition(":")[0] for phrase in departures(replace(paper, **{name: value}), "fp32")] == [name]
     bookkeeping = {"name", "seed", "log_every", "evaluate_every", "checkpoint_every", "channels_last"}
-    bookkeeping |= {"compile", "fused", "capture"}
+    bookkeeping |= {"compile", "fused", "capture", "replay"}
     elsewhere = {"model", "changes", "data", "precision", "validation_images", "warmup", "start", "frozen", "lower_lr"}
     assert set(changes) | bookkeeping | elsewhere == {field.name for field in fields(ClassificationRecipe)}
     risen = departures(replace(paper, warmup="linear", warmup_iterations=400), "fp32")
@@ -350,3 +350,13 @@ def test_changed_fields_are_named_with_both_values() -> None:
     old, new = {"a": 1, "b": [1, 2], "c": None}, {"a": 2, "b": [1, 2], "d": 3}
     assert changed_fields(new, old) == ["a is 2, was 1", "d is 3, was None"]
     assert changed_fields(old, dict(old)) == []
+
+
+def test_a_graph_cannot_choose_units_for_each_batch() -> None:
+    dropped = ["capture=true", "changes.drop_path=0.5"]
+    with pytest.raises(ValueError, match="capture is True, allowed with drop_per sample only"):
+        override(recipe("cifar10-resnet20"), dropped)
+    with pytest.raises(ValueError, match="capture is True, allowed with drop_per sample only"):
+        override(recipe("cifar10-resnet110_sd"), ["capture=true"])
+    assert override(recipe("cifar10-resnet20"), [*dropped, "changes.drop_per=sample"]).capture
+    assert override(recipe("cifar10-resnet20"), ["capture=true", "changes.drop_path=0"]).capture

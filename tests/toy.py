@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,11 @@ def toy_recipe(**changes: Any) -> Recipe:
     values: dict[str, Any] = {"name": "toy", "iterations": 20, "batch_size": BATCH, "lr": 0.05}
     values |= {"log_every": 4, "evaluate_every": 8, "checkpoint_every": 5, "precision": "fp32"}
     return Recipe(**{**values, **changes})
+
+
+class Batch(NamedTuple):
+    x: Tensor
+    y: Tensor
 
 
 class Toy:
@@ -34,15 +39,15 @@ class Toy:
         self.before, self.evaluations, self.scale = before, 0, 1.0
         self.steps: list[int] = []
 
-    def batches(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, step: int) -> Iterator[Batch]:
         while True:
             self.before(step)
             self.steps.append(step)
             chosen = (torch.arange(BATCH) + BATCH * step) % POINTS
-            yield self.x[chosen], self.y[chosen]
+            yield Batch(self.x[chosen], self.y[chosen])
             step += 1
 
-    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
         x, y = batch
         away = self.model(x) - y
         return {"loss": self.scale * away.square().mean(), "train_error": 100 * (away.abs() > 0.5).float().mean()}

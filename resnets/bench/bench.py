@@ -30,7 +30,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "training": Kind(Training, training.sides, (128, 16)),
+    "training": Kind(Training, training.sides, (128, 16), images=training.images),
     "seeds": Kind(Seeds, lambda: list(seeds.SIDES), (128, 16), images=seeds.images),
     "inference": Kind(Inference, ways, (128, 16)),
     "evaluation": Kind(Evaluation, lambda: list(evaluation.SIDES), (2000, None), "fp32"),

@@ -9,6 +9,7 @@
 | `compiled` | `compile=true`                                                                                    |
 | `autotuned` | on CUDA: through `torch.compile(mode="max-autotune")`, the best that PyTorch does by itself      |
 | `captured` | on CUDA: `fused=true capture=true`, the whole iteration as one CUDA graph                         |
+| `replayed` | on CUDA: with `replay=10`, ten iterations as one graph                                            |
 
 All train the same network on random images of its size: speed does not depend on them.
 """
@@ -38,7 +39,20 @@ from resnets.training.optimiser import sgd
 
 PATHS: dict[str, dict[str, Any]] = {"eager": {}, "fused": {"fused": True}, "compiled": {"compile": True}}
 """This package's sides: the fields of the recipe in which each differs."""
-ON_CUDA: dict[str, dict[str, Any]] = {"autotuned": {}, "captured": {"fused": True, "capture": True}}
+ON_CUDA: dict[str, dict[str, Any]] = {
+    "autotuned": {},
+    "captured": {"fused": True, "capture": True},
+    "replayed": {"fused": True, "capture": True, "replay": 10},
+}
+
+
+def images(batch: int) -> int:
+    """In a step of a side: on CUDA it is as many iterations as the longest graph holds."""
+    return batch * _iterations()
+
+
+def _iterations() -> int:
+    return 10 if torch.cuda.is_available() else 1
 
 
 def sides() -> list[str]:
@@ -48,7 +62,7 @@ def sides() -> list[str]:
 
 @dataclass(frozen=True)
 class Training:
-    """A side of `timing.in_turn`: one iteration of training, images and augmentation included."""
+    """A side of `timing.in_turn`: an iteration of training, or ten; images and augmentation are included."""
 
     side: str
     model: str
@@ -56,15 +70,24 @@ class Training:
     precision: str
 
     def __call__(self) -> Step:
+        iteration = self._iteration()
+
+        def step() -> None:
+            for _ in range(_iterations()):
+                iteration()
+
+        return step
+
+    def _iteration(self) -> Callable[[], Any]:
         device = resolve_device("auto")
         size = row(self.model).input_size
-        images = random_images(size, max(2 * self.batch, 10_000 * 32**2 // size**2))  # about 30 MB of them
+        pictures = random_images(size, max(2 * self.batch, 10_000 * 32**2 // size**2))  # about 30 MB of them
         if self.side == "plain":
-            return _plain(self.model, _endless(images, self.batch), device)
+            return _plain(self.model, _endless(pictures, self.batch), device)
         fields = {"lr": 0.01, "warmup_lr": None, "warmup_iterations": None, "batch_size": self.batch}
         recipe = replace(paper_recipe(self.model), **fields, **{**PATHS, **ON_CUDA}.get(self.side, {}))
-        preprocessing = Preprocessing(crop=size, resize=size, mean=MEAN, std=STD, classes=images.classes)
-        data = SmallData(images.to(device), images, None, preprocessing, {})
+        preprocessing = Preprocessing(crop=size, resize=size, mean=MEAN, std=STD, classes=pictures.classes)
+        data = SmallData(pictures.to(device), pictures, None, preprocessing, {})
         if self.side == "same":
             task = Classification(replace(recipe, channels_last=False), data, device, "fp32")
             return _plain(self.model, map(task.inputs, task.batches(0)), device)
@@ -75,7 +98,10 @@ class Training:
             network: Any = torch.compile(task.model, mode="max-autotune")
             task.network = network
         eager = Eager(sgd(task.model, recipe, fused=recipe.capture), 0, device, task.losses)
-        iteration, batches = Captured(eager) if recipe.capture else eager, task.batches(0)
+        iteration, batches = Captured(eager, recipe.replay) if recipe.capture else eager, task.batches(0)
+        if recipe.capture:
+            for _ in range(Captured.WARM_UP + recipe.replay):
+                iteration(0, [next(batches)], recipe.lr)
         return lambda: iteration(0, [next(batches)], recipe.lr)
 
 

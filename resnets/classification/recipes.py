@@ -174,6 +174,7 @@ BOOKKEEPING = (
     "compile",
     "fused",
     "capture",
+    "replay",
 )
 """Fields that change where, how fast or on what a run takes place, not what the paper's recipe is."""
 

@@ -1,8 +1,8 @@
 """One iteration of the loop: as it is written, or captured once as a CUDA graph and replayed.
 
 On a GPU a small network waits for the host: hundreds of kernels a step, each launched by itself. A graph of the whole
-step (augmentation, forward, backward, update) is launched at once. What changes from step to step, the batch and the
-learning rate, is copied into tensors whose place the graph knows.
+step (augmentation, forward, backward, update), or of several, is launched at once. What changes from step to step, the
+batch and the learning rate, is copied into tensors whose place the graph knows.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,9 +19,16 @@ Losses = Callable[[Any], dict[str, Tensor]]
 
 
 class Iteration(Protocol):
-    """(step, batches, learning rate) -> the losses by name, scalars on the device; means, where there are several."""
+    """(step, batches, learning rate) -> the losses by name, scalars on the device; means, where there are several.
+
+    It may be put off, returning nothing, and be done with later ones, whose losses then are the sums over all of them.
+    """
 
     def __call__(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]: ...
+
+    def rest(self) -> dict[str, Tensor]:
+        """Does now what was put off, so that the weights can be looked at; the sums of its losses."""
+        ...
 
 
 class Eager:
@@ -45,6 +52,10 @@ class Eager:
             group["lr"] = rate * group.get("part", 1.0)  # checkpoints of earlier versions have no part
         seed_draws(self.seed, step, self.device)
         return self.descend(batches)
+
+    def rest(self) -> dict[str, Tensor]:
+        """Nothing is put off."""
+        return {}
 
     def descend(self, batches: Sequence[Any]) -> dict[str, Tensor]:
         """The part that is the same in every step."""
@@ -76,35 +87,64 @@ def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
 
 
 class Captured:
-    """The same iteration, recorded after some that are done as written; of one batch, a named tuple of tensors."""
+    """The same iteration, recorded after some that are done as written; of one batch, a named tuple of tensors.
+
+    `together` iterations are put off until there are so many, and replayed as one graph. They draw (dropout) from one
+    seed, that of the first of them.
+    """
 
     WARM_UP = 3
     """Iterations before the recording: libraries choose their kernels, gradients and momentum get their places."""
 
-    def __init__(self, eager: Eager, recorder: Recorder = cuda_graph) -> None:
+    def __init__(self, eager: Eager, together: int = 1, recorder: Recorder = cuda_graph) -> None:
         self.eager, self.recorder = eager, recorder
         self.done = 0
         self.replay: Callable[[], None] | None = None
-        self.batch: Any = None
-        self.rate = torch.zeros((), device=eager.device)
-        self.scalars: dict[str, Tensor] = {}
+        self.put_off: list[tuple[int, Any, float]] = []
+        self.batches: list[Any] = []
+        self.rates = torch.zeros(together, device=eager.device)
+        self.sums: dict[str, Tensor] = {}
 
     def __call__(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]:
         if self.done < self.WARM_UP:
             self.done += 1
             return self._aside(step, batches, rate)
         (batch,) = batches
+        self.put_off.append((step, batch, rate))
+        return self._together() if len(self.put_off) == len(self.rates) else {}
+
+    def rest(self) -> dict[str, Tensor]:
+        """As written: fewer than a graph holds."""
+        found = [self._aside(step, [batch], rate) for step, batch, rate in self.put_off]
+        self.put_off = []
+        return _sums(found) if found else {}
+
+    def _together(self) -> dict[str, Tensor]:
+        steps, batches, rates = zip(*self.put_off, strict=True)
+        self.put_off = []
         if self.replay is None:
-            self.replay = self._record(batch)
-        for place, tensor in zip(self.batch, batch, strict=True):
-            place.copy_(tensor)
-        self.rate.fill_(rate)
-        seed_draws(self.eager.seed, step, self.eager.device)
+            self.batches = [batch._make(tensor.clone() for tensor in batch) for batch in batches]
+            self.replay = self.recorder(self._work)
+        for places, batch in zip(self.batches, batches, strict=True):
+            for place, tensor in zip(places, batch, strict=True):
+                place.copy_(tensor)
+        for place, rate in zip(self.rates, rates, strict=True):
+            place.fill_(rate)
+        seed_draws(self.eager.seed, steps[0], self.eager.device)
         self.replay()
-        return {name: value.detach().clone() for name, value in self.scalars.items()}
+        return {name: value.clone() for name, value in self.sums.items()}
+
+    def _work(self) -> None:
+        """What is recorded: one iteration for each batch, with the rate that stands in its place."""
+        found = []
+        for batch, rate in zip(self.batches, self.rates, strict=True):
+            for group in self.eager.optimizer.param_groups:
+                group["lr"] = rate
+            found.append(self.eager.descend([batch]))
+        self.sums = _sums(found)
 
     def _aside(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]:
-        """On a stream of its own, as PyTorch wants it before a recording."""
+        """As written, on a stream of its own, as PyTorch wants it before a recording."""
         if self.eager.device.type != "cuda":
             return self.eager(step, batches, rate)
         stream = torch.cuda.Stream()
@@ -114,11 +154,6 @@ class Captured:
         torch.cuda.current_stream().wait_stream(stream)
         return scalars
 
-    def _record(self, batch: Any) -> Callable[[], None]:
-        self.batch = batch._make(tensor.clone() for tensor in batch)
-        for group in self.eager.optimizer.param_groups:
-            group["lr"] = self.rate
-        return self.recorder(self._work)
 
-    def _work(self) -> None:
-        self.scalars = self.eager.descend([self.batch])
+def _sums(found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([losses[name] for losses in found]).sum(0) for name in found[0]}

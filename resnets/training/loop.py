@@ -73,7 +73,7 @@ def train(
         raise ValueError(f"capture is True, allowed on CUDA only: this is {device.type}")
     optimizer = sgd(model, recipe, recipe.capture, slower)
     eager = Eager(optimizer, recipe.seed, device, losses, hold)
-    iteration: Iteration = Captured(eager) if recipe.capture else eager
+    iteration: Iteration = Captured(eager, recipe.replay) if recipe.capture else eager
     state = newest(folder / "checkpoints")
     if state is None:  # saved at once, so that a folder that cannot be written is known before any work is done
         state = State.beginning(recipe)
@@ -101,7 +101,11 @@ def train(
             companion.after(done)
             last = done == recipe.iterations
             evaluating = last or done % recipe.evaluate_every == 0
-            if evaluating or done % recipe.log_every == 0:
+            logging = evaluating or done % recipe.log_every == 0
+            saving = last or signum or done % recipe.checkpoint_every == 0
+            if logging or saving:
+                window.add(iteration.rest())
+            if logging:
                 means, speed, measured = window.close(done), clock.speed(done), measures()
                 if evaluating:
                     window.refuse_nonfinite(done, model)
@@ -123,7 +127,7 @@ def train(
                     journal.write({"step": done, "event": event.text})
                     progress.note(f"iteration {done}: {event.text}")
                 clock.mark(done)  # evaluating and logging are not counted in images_per_second
-            if last or signum or done % recipe.checkpoint_every == 0:
+            if saving:
                 window.refuse_nonfinite(done, model)
                 state = State(
                     done,

@@ -77,6 +77,8 @@ class Recipe:
     Elsewhere a line says so, and the run goes on without."""
     capture: bool = False
     """The whole iteration as one CUDA graph; refused where there is no CUDA."""
+    replay: int = 1
+    """With `capture`: how many iterations one graph holds, so that the host launches one in so many."""
 
     log_every: int = 100
     evaluate_every: int = 1000
@@ -89,7 +91,7 @@ class Recipe:
     def problems(self) -> list[str]:
         """What is wrong with the values, one phrase a field: what was given, what is allowed."""
         counts = ("iterations", "batch_size", "accumulate", "plateau_patience")
-        counts += ("log_every", "evaluate_every", "checkpoint_every")
+        counts += ("replay", "log_every", "evaluate_every", "checkpoint_every")
         found = [f"{f} is {getattr(self, f)}, allowed is 1 or more" for f in counts if getattr(self, f) < 1]
         not_negative = ("lr", "lr_factor", "plateau_improvement", "warmup_lr", "weight_decay")
         values = {f: getattr(self, f) for f in not_negative}
@@ -127,6 +129,8 @@ class Recipe:
             )
         if self.accumulate > 1 and self.capture:
             found.append("capture is True, allowed with accumulate 1 only")
+        if self.replay > 1 and (not self.capture or self.ema):
+            found.append(f"replay is {self.replay}, allowed with capture and without ema only")
         if self.sync_bn and self.fused:
             found.append("fused is True, allowed without sync_bn only: the kernel knows the images of one rank")
         if list(self.milestones) != sorted({m for m in self.milestones if m > 0}):
