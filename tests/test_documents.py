@@ -151,6 +151,24 @@ def test_the_newest_speed_of_each_thing(tmp_path: Path) -> None:
     assert "On CPU, 2 threads, bf16; torch 2.15.0" in text
 
 
+def test_the_newest_versions_and_what_is_saved_by_leaving_out(tmp_path: Path) -> None:
+    here = {**ENVIRONMENT, "device": "CPU, 2 threads", "precision": "bf16", "rounds": 3}
+    first = {"commit": "158cd76", "fields": [], "change": "float32", "images_per_second": 300.04, "ratio": 1.0}
+    last = {**first, "commit": "HEAD", "change": "now", "images_per_second": 1000.0, "ratio": 2.655}
+    older = {**here, "what": "training", "versions": [first]}
+    _write(tmp_path / "bench" / "versions.jsonl", [older, {**older, "versions": [first, last]}])
+    text = BLOCKS["versions"](tmp_path)
+    assert "| `158cd76` | float32 | 300 | 1.00 |\n| `HEAD` | now | 1,000 | 2.65 |" in text
+    assert "Medians of 3 rounds. On CPU, 2 threads, the first in fp32, the others in bf16" in text
+
+    step = {**here, "what": "a step", "share_of_time": 0.7654, "share_of_units": 0.75}
+    step["milliseconds"] = {"constant": 1234.5, "stochastic": 900.0}
+    _write(tmp_path / "bench" / "stochastic_depth.jsonl", [{**step, "share_of_time": 0.9}, step])
+    text = BLOCKS["left_out"](tmp_path)
+    assert "| a step | 1,234.5 | 900.0 | 76.5% | 75.0% |" in text
+    assert "90.0%" not in text
+
+
 def test_filling_leaves_the_rest_alone_and_is_repeatable(tmp_path: Path) -> None:
     text = "before\n<!-- generated: speed -->\nold\n<!-- end -->\nafter\n"
     filled = fill(text, tmp_path)

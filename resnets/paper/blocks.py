@@ -13,6 +13,7 @@ from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines
 from resnets.paper.markdown import conditions, each, listed, missing, spread, table
 from resnets.paper.published import BANDS, test_error
 from resnets.paper.reproduction import REPRODUCTION
+from resnets.paper.speed import SPEED
 from resnets.training.progress import duration
 
 
@@ -68,29 +69,6 @@ def runs(results: Path) -> str:
     if not lines:
         return missing("resnets train cifar10-resnet20 --results results/cifar10.jsonl")
     return "\n\n".join(_recipe(name, group) for name, group in grouped(lines, lambda line: line["recipe"]))
-
-
-def speed(results: Path) -> str:
-    """The newest lines of `bench/speed.jsonl`, one for each thing and each machine."""
-    lines = read_lines(results / "bench" / "speed.jsonl")
-    if not lines:
-        return missing("resnets bench training --results results/bench/speed.jsonl")
-    newest = {(line["kind"], line["model"], line["batch"], line["device"]): line for line in lines}
-    head = ("what", "side", "images/s", "beside the first", "of the limit", "apart", "test error, %")
-    rows = [
-        (
-            f"{kind} of `{model}`, batch {batch}" if number == 0 else "",
-            name,
-            f"{side['images_per_second']:,.0f}" if side["images_per_second"] >= 100 else side["images_per_second"],
-            f"{side['ratio']:.2f}",
-            f"{side['share_of_limit']:.0%}",
-            f"{side['apart']:.1g}" if "apart" in side else "",
-            f"{side['error']:.2f}" if "error" in side else "",
-        )
-        for (kind, model, batch, _), line in newest.items()
-        for number, (name, side) in enumerate(line["sides"].items())
-    ]
-    return f"{table(head, 'llrrrrr', rows)}\n\nAll sides of a thing in one run, in turn. {conditions(newest.values())}"
 
 
 def precision(results: Path) -> str:
@@ -151,8 +129,8 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "cifar10": cifar10,
     "runs": runs,
     "weights": weights,
-    "speed": speed,
     "precision": precision,
+    **SPEED,
     **FAMILY,
     **REPRODUCTION,
 }
