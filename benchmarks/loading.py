@@ -183,7 +183,7 @@ def network_sides(name: str, loads: Side, batch: int, device: torch.device, prec
             memory_format=torch.channels_last
         )
         none = torch.zeros(batch, dtype=torch.int64)
-        given = PhotographBatch(images, none, none.bool(), torch.zeros(batch, 3), none).to(device)
+        given = PhotographBatch(images, none, none.bool(), torch.zeros(batch, 3), torch.ones(batch, 3), none).to(device)
         yield (step(given) for _ in count())
 
     @contextmanager

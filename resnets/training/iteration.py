@@ -76,7 +76,8 @@ def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
 
 
 class Captured:
-    """The same iteration, recorded after some that are done as written; of one batch, a named tuple of tensors."""
+    """The same iteration, recorded after some that are done as written; of one batch, a named tuple of tensors or of
+    other such tuples."""
 
     WARM_UP = 3
     """Iterations before the recording: libraries choose their kernels, gradients and momentum get their places."""
@@ -96,7 +97,7 @@ class Captured:
         (batch,) = batches
         if self.replay is None:
             self.replay = self._record(batch)
-        for place, tensor in zip(self.batch, batch, strict=True):
+        for place, tensor in zip(_tensors(self.batch), _tensors(batch), strict=True):
             place.copy_(tensor)
         self.rate.fill_(rate)
         seed_draws(self.eager.seed, step, self.eager.device)
@@ -115,10 +116,19 @@ class Captured:
         return scalars
 
     def _record(self, batch: Any) -> Callable[[], None]:
-        self.batch = batch._make(tensor.clone() for tensor in batch)
+        self.batch = _copy(batch)
         for group in self.eager.optimizer.param_groups:
             group["lr"] = self.rate
         return self.recorder(self._work)
 
     def _work(self) -> None:
         self.scalars = self.eager.descend([self.batch])
+
+
+def _tensors(batch: Any) -> list[Tensor]:
+    """All that a batch holds, in its order."""
+    return [batch] if isinstance(batch, Tensor) else [tensor for part in batch for tensor in _tensors(part)]
+
+
+def _copy(batch: Any) -> Any:
+    return batch.clone() if isinstance(batch, Tensor) else batch._make(map(_copy, batch))
