@@ -1,6 +1,6 @@
 """What the steps of loading a photograph cost, library by library: why the loader uses those it uses.
 
-    python benchmarks/decoding.py [--pictures 40] [--rounds 15]
+    python benchmarks/decoding.py [--pictures 40] [--rounds 15] [--results results/bench/decoding.jsonl]
 
 About a minute. The processor's time of one thread, in microseconds a picture of 500x375 pixels: of each picture the
 fastest of all rounds, every step once in each round, so that other work on the machine hardly counts. OpenCV is
@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from drawn_photographs import draw
 from PIL import Image
-from side_by_side import finish
+from side_by_side import finish, warm
 from torchvision.io import decode_jpeg
 
 from resnets.data import jpeg
@@ -117,6 +117,7 @@ def main() -> None:
         contents = [path.read_bytes() for path in sorted(draw(Path(work), given.pictures).rglob("*.jpg"))]
     boxes = [Augmentation().view(0, 0, place, 375, 500).box for place in range(len(contents))]
     pictures = [simplejpeg.decode_jpeg(content) for content in contents]
+    warm()
     found = microseconds(decoders(contents, boxes) | scalers(pictures, boxes), len(contents), given.rounds)
     for name, value in found.items():
         print(f"  {name:48} {value:6}")

@@ -36,7 +36,7 @@ import torch
 import torch.nn.functional as F
 from drawn_photographs import draw, store
 from PIL import Image
-from side_by_side import finish, median_ratio
+from side_by_side import finish, median_ratio, warm
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import transforms
@@ -93,9 +93,10 @@ class OpenCV:
         cv2.setNumThreads(0)
         picture = cv2.cvtColor(cv2.imread(str(self.files[index])), cv2.COLOR_BGR2RGB)
         seed = int(torch.randint(2**31, ()))
-        flip, _, (top, left, height, width) = self.recipe.view(seed, 0, index, *picture.shape[:2])
+        view = self.recipe.view(seed, 0, index, *picture.shape[:2])
+        top, left, height, width = view.box
         cut = cv2.resize(picture[top : top + height, left : left + width], (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
-        return torch.from_numpy(cv2.flip(cut, 1) if flip else cut), self.labels[index]
+        return torch.from_numpy(cv2.flip(cut, 1) if view.flip else cut), self.labels[index]
 
 
 def loader(dataset: Any, batch: int, workers: int) -> Side:
@@ -183,7 +184,7 @@ def network_sides(name: str, loads: Side, batch: int, device: torch.device, prec
             memory_format=torch.channels_last
         )
         none = torch.zeros(batch, dtype=torch.int64)
-        given = PhotographBatch(images, none, none.bool(), torch.zeros(batch, 3), none).to(device)
+        given = PhotographBatch(images, none, none.bool(), torch.zeros(batch, 3), torch.ones(batch, 3), none).to(device)
         yield (step(given) for _ in count())
 
     @contextmanager
@@ -200,6 +201,13 @@ def table(title: str, speeds: dict[str, list[float]]) -> dict[str, int]:
     for name, values in speeds.items():
         print(f"  {name:12} {statistics.median(values):9.0f} images/s   ({min(values):.0f} to {max(values):.0f})")
     return {name: round(statistics.median(values)) for name, values in speeds.items()}
+
+
+def said(line: dict[str, Any], *names: str) -> dict[str, Any]:
+    """`line`, once those of its figures have been printed."""
+    for name in names:
+        print(f"  {name.replace('_', ' '):20} {line[name]:6.3f}")
+    return line
 
 
 def measure_loaders(given: argparse.Namespace, full: Path, small: Path) -> dict[str, Any]:
@@ -220,6 +228,7 @@ def measure_loaders(given: argparse.Namespace, full: Path, small: Path) -> dict[
     else:
         print("OpenCV is not installed (pip install opencv-python-headless), so it is left out")
     clock = time.process_time if given.clock == "cpu" else time.perf_counter
+    warm()
     speeds = rates(sides, given.rounds, given.batches, batch, clock)
     kind = "of the processor's time" if given.clock == "cpu" else f"with {threads} threads or workers"
     line: dict[str, Any] = {"images_per_second": table(f"{crop}, batches of {batch}, {kind}", speeds)}
@@ -228,7 +237,7 @@ def measure_loaders(given: argparse.Namespace, full: Path, small: Path) -> dict[
     line["share_of_decoding"] = median_ratio(speeds["ours"], speeds["decode"])
     if "opencv 256" in speeds:
         line["ratio_opencv_256"] = median_ratio(speeds["ours 256"], speeds["opencv 256"])
-    return line
+    return said(line, *(name for name in line if name != "images_per_second"))
 
 
 def measure_network(given: argparse.Namespace, full: Path, device: torch.device) -> dict[str, Any]:
@@ -236,12 +245,14 @@ def measure_network(given: argparse.Namespace, full: Path, device: torch.device)
     precision = resolve_precision("auto", device)
     loads = ours(photographs(full, "train"), given.batch, given.threads, given.crop, device)
     sides = network_sides(given.network, loads, given.batch, device, precision)
+    warm()
     speeds = rates(sides, given.rounds, given.batches, given.batch, time.perf_counter)
     line = {
         "together": table(f"{given.network}, {precision}, batches of {given.batch}, {given.threads} threads", speeds)
     }
     slower = [min(pair) for pair in zip(speeds["loader"], speeds["network"], strict=True)]
-    return {**line, "network": given.network, "both_to_the_slower": median_ratio(speeds["both"], slower)}
+    line |= {"network": given.network, "precision": precision}
+    return said({**line, "both_to_the_slower": median_ratio(speeds["both"], slower)}, "both_to_the_slower")
 
 
 def main() -> None:
@@ -262,7 +273,7 @@ def main() -> None:
         full = given.data or draw(Path(work) / "full", given.pictures)
         found = photographs(full, "train")
         size = statistics.mean(len(found.read(index)) for index in range(len(found)))
-        line: dict[str, Any] = {"what": "loading photographs", "crop": given.crop, "threads": given.threads}
+        line: dict[str, Any] = {"what": "loading photographs", "crop": given.crop, "loader_threads": given.threads}
         line |= {"pictures": len(found), "mean_bytes": round(size), "clock": given.clock, "rounds": given.rounds}
         if given.network:
             line |= measure_network(given, full, device)

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from side_by_side import finish, in_turn, median_ratio
+from side_by_side import finish, in_turn, median_ratio, warm
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
@@ -137,6 +137,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         generate(folder, given.pictures)
+        warm()
         for name in given.protocols.split(","):
             sides = {
                 "plain": partial(plain, name, theirs, folder, device),

@@ -42,6 +42,11 @@ def median_ratio(above: list[float], below: list[float]) -> float:
     return round(statistics.median(a / b for a, b in zip(above, below, strict=True)), 3)
 
 
+def warm() -> None:
+    """Says that all is made and measuring begins: whoever shares the machine may want to wait from here on."""
+    print("warm", flush=True)
+
+
 def finish(line: dict[str, Any], device: torch.device, results: Path | None) -> None:
     """Prints the line with where it was measured, and adds it to the file `results`."""
     line = {**line, **environment(device), "date": datetime.now(UTC).date().isoformat()}

@@ -11,7 +11,7 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from resnets.files import say
 from resnets.runtime import resolve_device
-from resnets.watch import Watch
+from resnets.watch import End, Watch
 
 if TYPE_CHECKING:
     import torch
@@ -96,7 +96,7 @@ def _join(rank: int, count: int, device: str) -> Watch:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConnectionError(f"{count} processes could not meet at {address}: {reason}") from None
-    watch.thread.start()
+    watch.start()
     return watch
 
 
@@ -145,12 +145,12 @@ def _mute(rank: int) -> Iterator[None]:
         yield
 
 
-def _end(rank: int) -> Callable[[str], None]:
-    """Ends this process at once, as its main thread waits in vain: one of the group says why."""
+def _end(rank: int) -> End:
+    """Ends this process at once, as its main thread waits in vain: one of the group says why; without a store, each."""
     stream = sys.stderr  # muted later
 
-    def end(text: str) -> None:
-        store = _Joined.store
+    def end(text: str, answers: bool) -> None:
+        store = _Joined.store if answers else None
         try:
             first = store is None or store.compare_set("ended", "", str(rank)) == str(rank).encode()
         except RuntimeError:

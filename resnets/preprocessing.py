@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Real
 from torch import Tensor
 
 
@@ -50,7 +50,7 @@ class Preprocessing:
             raise ValueError(f"preprocessing: std is {self.std}, allowed are three positive numbers")
 
     def normaliser(self, device: torch.device) -> Callable[[Tensor], Tensor]:
-        """A function from raw RGB images, uint8 (N, 3, crop, crop) on `device`, to the network's float32 input."""
+        """A function from raw RGB images (N, 3, crop, crop) on `device`, 0..255, to the network's float32 input."""
         mean = torch.tensor(self.mean, dtype=torch.float32, device=device)
         mean = mean.reshape(1, 3, *(mean.shape[1:] or (1, 1)))
         std = torch.tensor(self.std, dtype=torch.float32, device=device).reshape(1, 3, 1, 1)
@@ -59,7 +59,7 @@ class Preprocessing:
         def laid_out(height: int, width: int, memory_format: torch.memory_format) -> list[Tensor]:
             return [value.expand(1, 3, height, width).contiguous(memory_format=memory_format) for value in (mean, std)]
 
-        def normalise(images: UInt8[Tensor, "N 3 H W"]) -> Float[Tensor, "N 3 H W"]:
+        def normalise(images: Real[Tensor, "N 3 H W"]) -> Float[Tensor, "N 3 H W"]:
             images = images.flip(1) if self.channels == "BGR" else images
             # In place, by values that lie in memory as the images do: on a CPU this takes a third of the time.
             last = images.is_contiguous(memory_format=torch.channels_last)

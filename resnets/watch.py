@@ -4,12 +4,16 @@ Ranks that train together wait for one another in every iteration. Where one han
 word. So in each a thread beats: it writes a count and the rank's turn to the store that all share, and looks whether
 the others' counts go on. A rank is missing when its count stands still (stopped, or its machine gone), or when it is a
 turn behind the others and stays there (its data do not come). Nothing depends on clocks that agree.
+
+Where the process that holds the store is stopped, or its machine is gone without a word, a call to the store does not
+come back: the timeout that a store can be given ends the waiting for a key, not that for its server. So a second thread
+looks whether the first comes back from its calls.
 """
 
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event, Thread
@@ -24,6 +28,7 @@ BEATS = 20
 FIRST = 4
 """So many times as long may the first iteration last: libraries are loaded there, and kernels are compiled."""
 LEFT = "left"
+HOLDER = "rank 0, or the machine that holds the store"
 
 
 @dataclass
@@ -63,30 +68,42 @@ class _Seen:
         self.turn = turn
 
 
-class Watch:
-    """The beat of this rank, and its ear for those of others. `end(missing)` is called, in its thread, with the line.
+End = Callable[[str, bool], None]
+"""Ends the process with a line; whether the store answers, by which all could agree on who says it."""
 
-    `store` is this thread's own connection. `limit` is in seconds: within it, or a beat more, a missing rank is found,
-    in the first iteration within `FIRST` times as much.
+
+class Watch:
+    """The beat of this rank, and its ear for those of others. `end` is called in a thread of its own, once.
+
+    `store` is this watch's own connection. `limit` is in seconds: within it, or a beat more, a missing rank is found,
+    in the first iteration within `FIRST` times as much; and within it, or a beat more, a store that does not answer.
     """
 
-    def __init__(self, store: "Store", rank: int, ranks: int, limit: float, end: Callable[[str], None]) -> None:
+    def __init__(self, store: "Store", rank: int, ranks: int, limit: float, end: End) -> None:
         self.store, self.rank, self.limit, self.end = store, rank, limit, end
         self.others = {number: _Seen() for number in range(ranks) if number != rank}
         self.beats, self.every = 0, limit / BEATS
         store.set_timeout(timedelta(seconds=max(1.0, limit / 2)))
         store.set(f"who/{rank}", f"process {os.getpid()} on {platform.node()}")
         self._beat()
-        self.leaving = Event()
+        self.asked = self.answered = 0
+        self.leaving, self.left = Event(), Event()
         self.thread = Thread(target=self._run, name="watch", daemon=True)
+        self.guard = Thread(target=self._guard, name="guard", daemon=True)
+
+    def start(self) -> None:
+        """The first beat, once all ranks have made one."""
+        self.thread.start()
+        self.guard.start()
 
     def leave(self, well: bool) -> None:
         """No more beats; after it has ended `well`, nobody misses this rank."""
         self.leaving.set()
         self.thread.join()
         if well:
-            with suppress(RuntimeError):  # the store has left before
+            with self._asking(), suppress(RuntimeError):  # the store has left before
                 self.store.set(f"beat/{self.rank}", LEFT)
+        self.left.set()
 
     def lost(self) -> str:
         """After a connection was lost: whose end it was. Takes a few beats."""
@@ -95,8 +112,9 @@ class Watch:
         for _ in range(4):
             Event().wait(self.every)
             try:
-                self._beat()
-                self._listen()
+                with self._asking():
+                    self._beat()
+                    self._listen()
             except RuntimeError:
                 return "the store that all processes share has gone"
         gone = [number for number, seen in self.others.items() if seen.left or seen.still >= 2]
@@ -104,15 +122,36 @@ class Watch:
 
     def _run(self) -> None:
         while not self.leaving.wait(self.every):
-            try:
-                self._beat()
-                self._listen()
-                text = self._missing()
-            except RuntimeError as error:
-                reason = next(iter(str(error).splitlines()), type(error).__name__)
-                text = f"rank 0, or the machine that holds the store, does not answer ({reason})"
-            if text and not self.leaving.is_set():
-                self.end(text)
+            with self._asking():
+                try:
+                    self._beat()
+                    self._listen()
+                    text = self._missing()
+                except RuntimeError as error:
+                    reason = next(iter(str(error).splitlines()), type(error).__name__)
+                    text = f"{HOLDER}, does not answer ({reason})"
+                if text and not self.leaving.is_set():
+                    self.end(text, True)
+                    return
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Within it the store is asked: a call may not come back."""
+        self.asked += 1
+        try:
+            yield
+        finally:
+            self.answered += 1
+
+    def _guard(self) -> None:
+        """Counts its own beats, as the watch does: a process that was itself stopped finds nobody missing."""
+        call = still = 0
+        while not self.left.wait(self.every):
+            asked = self.asked
+            still = still + 1 if asked == call and asked > self.answered else 0
+            call = asked
+            if still >= BEATS:
+                self.end(f"{HOLDER}, did not answer for {self.limit:g} s", False)
                 return
 
     def _beat(self) -> None:

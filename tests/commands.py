@@ -15,8 +15,9 @@ from typing import Any
 from resnets.cli import main
 from resnets.training.journal import read_journal
 
-_context = get_context("forkserver")
-_context.set_forkserver_preload(["resnets.classification.run", "resnets.classification.report", "sklearn.datasets"])
+context = get_context("forkserver")
+"""Processes in seconds less: forks of one that has torch."""
+context.set_forkserver_preload(["resnets.classification.run", "resnets.classification.report", "sklearn.datasets"])
 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 
@@ -43,7 +44,7 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
 
 def fork(log: Path, *words: str | Path) -> BaseProcess:
     """`resnets WORDS...` begun, in seconds less; what it says goes to the file `log`."""
-    process = _context.Process(target=_run, args=(log, [str(word) for word in words], dict(os.environ)))
+    process = context.Process(target=_run, args=(log, [str(word) for word in words], dict(os.environ)))
     process.start()
     return process
 
@@ -58,7 +59,7 @@ def forks(ranks: int, folder: Path, *words: str | Path, **environment: str) -> l
     for number in range(ranks):
         own = {**whole, "RANK": str(number), "LOCAL_RANK": str(number)}
         log = folder / f"log-{number}"
-        begun.append(_context.Process(target=_run, args=(log, [str(word) for word in words], own)))
+        begun.append(context.Process(target=_run, args=(log, [str(word) for word in words], own)))
         begun[-1].start()
     return begun
 

@@ -1,5 +1,6 @@
 """The stream of images against a list written out in full; crop_flip against torchvision, image by image."""
 
+from itertools import permutations
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from resnets.data.augment import (
     colour_shift,
     crop_flip,
     draw_epoch,
+    jitter,
     mirror,
     principal_colours,
 )
@@ -167,6 +169,33 @@ def test_mirror_is_that_of_each_image_by_itself() -> None:
     assert mirrored.is_contiguous(memory_format=torch.channels_last)
     for image, own, turned in zip(images, mirrored, flip, strict=True):
         assert torch.equal(own, torch.from_numpy(image.numpy()[:, :, ::-1].copy()) if turned else image)
+
+
+def test_jitter_is_torchvisions_in_every_order() -> None:
+    """Where nothing leaves 0 to 1, which torchvision clips, its three operations commute."""
+    images = torch.from_numpy(np.random.default_rng(0).integers(70, 150, (2, 3, 9, 7), dtype=np.uint8))
+    images = images.contiguous(memory_format=torch.channels_last)
+    factors = torch.tensor([[1.3, 0.8, 1.4], [0.7, 1.35, 0.6]])
+    found = jitter(images, factors)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    operations = (reference.adjust_brightness, reference.adjust_contrast, reference.adjust_saturation)
+    for order in permutations(range(3)):
+        for image, row, ours in zip(images.float() / 255, factors, found, strict=True):
+            for number in order:
+                image = operations[number](image, float(row[number]))
+            assert 0 < image.min() < image.max() < 1
+            torch.testing.assert_close(ours / 255, image, rtol=0, atol=2e-4)  # its grey's weights have four places
+
+
+def test_jitter_clips_nothing_and_may_do_nothing() -> None:
+    images = torch.tensor([[10, 250], [200, 30], [90, 100]], dtype=torch.uint8).view(1, 3, 1, 2)
+    assert torch.equal(jitter(images, torch.ones(1, 3)), images.float())
+    red, green, blue = images[0].double().flatten(1)
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    expected = [1.4 * (1.4 * (1.4 * c - 0.4 * grey) - 0.4 * grey.mean()) for c in (red, green, blue)]
+    torch.testing.assert_close(jitter(images, torch.full((1, 3), 1.4))[0, :, 0].double(), torch.stack(expected))
+    assert min(map(float, (value.min() for value in expected))) < 0
+    assert max(map(float, (value.max() for value in expected))) > 255
 
 
 def test_colours_are_moved_as_krizhevsky_has_it() -> None:

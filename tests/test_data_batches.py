@@ -19,7 +19,7 @@ from resnets.data.views import Augmentation
 
 CPU = torch.device("cpu")
 SET = photographs_of([encoded(textured(60 + 3 * n, 90 - 2 * n, seed=n)) for n in range(13)], classes=3)
-AREA = Augmentation(crop="area")
+AREA = Augmentation(crop="area", jitter=0.4)
 
 
 def batches_of(
@@ -51,9 +51,9 @@ def expected() -> list[PhotographBatch]:
         for place, (index, epoch) in enumerate(zip(drawn.indices, drawn.epochs, strict=True)):
             draw = lambda height, width: AREA.view(5, epoch, index, height, width)  # noqa: B023, E731
             views.append(show(SET.read(index), "", draw, images[place : place + 1]))
-        flip, colour = torch.tensor([view.flip for view in views]), torch.tensor([view.colour for view in views])
+        drawn_at = [torch.tensor(field) for field in zip(*((v.flip, v.colour, v.jitter) for v in views), strict=True)]
         indices = torch.tensor(drawn.indices)
-        made.append(PhotographBatch(images, SET.labels[indices], flip, colour, indices))
+        made.append(PhotographBatch(images, SET.labels[indices], *drawn_at, indices))
     return made
 
 

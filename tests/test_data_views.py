@@ -65,6 +65,20 @@ def test_flips_and_colours() -> None:
     assert [view.box for view in plain] == [view.box for view in found[:50]]
 
 
+def test_brightness_contrast_and_saturation() -> None:
+    """Each uniform, by itself; what else is drawn stays as it is."""
+    found = views(replace(PAPER, jitter=0.4), 4000, 50, 50)
+    factors = np.array([view.jitter for view in found])
+    assert factors.min() >= 0.6
+    assert factors.max() <= 1.4
+    for share in (0.1, 0.5, 0.9):
+        assert np.quantile(factors, share, axis=0) == pytest.approx([0.6 + 0.8 * share] * 3, abs=0.02)
+    assert np.corrcoef(factors.T)[np.triu_indices(3, 1)] == pytest.approx([0, 0, 0], abs=0.06)
+    plain = views(PAPER, 50, 50, 50)
+    assert {view.jitter for view in plain} == {(1.0, 1.0, 1.0)}
+    assert [view[:3] for view in plain] == [view[:3] for view in found[:50]]
+
+
 @pytest.mark.parametrize(("height", "width"), [(375, 500), (500, 333), (300, 300)])
 def test_areas_are_drawn_as_torchvision_draws_them(height: int, width: int) -> None:
     torch.manual_seed(0)
@@ -103,6 +117,7 @@ def test_a_strip_that_no_area_fits_shows_its_middle_as_torchvision_does() -> Non
         ({"area": (0.0, 1.0)}, "area is 0,1, allowed are two shares over 0"),
         ({"aspect": (2.0, 1.0)}, "aspect is 2,1, allowed are two positive numbers"),
         ({"colour": -1.0}, "colour is -1, allowed are numbers from 0"),
+        ({"jitter": 1.1}, "jitter is 1.1, allowed is 0 to 1"),
     ],
 )
 def test_what_is_not_allowed(change: dict, message: str) -> None:

@@ -67,7 +67,10 @@ def test_the_papers_own_models_are_counted(tmp_path: Path) -> None:
     assert f"| {model_spec('cifar_resnet20').params:,} |" in next(row for row in rows if "`cifar_resnet20`" in row)
 
 
-@pytest.mark.parametrize("name", ["degradation", "cifar10", "runs", "weights", "speed", "precision"])
+BEFORE = ("degradation", "cifar10", "runs", "weights", "speed", "precision", "loading", "protocols", "decoding")
+
+
+@pytest.mark.parametrize("name", BEFORE)
 def test_a_block_without_results_says_so(name: str, tmp_path: Path) -> None:
     assert BLOCKS[name](tmp_path).startswith("Not measured yet: `")
 
@@ -214,3 +217,29 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert main([]) == 2
     assert "speed.jsonl, line 1" in capsys.readouterr().err
     assert main(["missing.md"]) == 2
+
+
+def test_the_newest_photographs_of_each_kind(tmp_path: Path) -> None:
+    """The lines are as the benchmarks write them: what is compared with what, and no side that was not measured."""
+    bench = tmp_path / "bench"
+    loaders = {
+        **{"what": "loading photographs", "crop": "area", "loader_threads": 1, "pictures": 200, "mean_bytes": 110_000},
+        **{"clock": "wall", "images_per_second": {"decode": 410, "torchvision": 120, "ours": 290}},
+        **{"ratio": 2.417, "ratio_float": 2.1, "share_of_decoding": 0.712, **ENVIRONMENT},
+    }
+    speeds = {"loader": 1500, "network": 900, "both": 880}
+    network = {**loaders, "together": speeds, "network": "resnet50", "batch": 64, "precision": "bf16"}
+    del network["images_per_second"]
+    _write(bench / "loading.jsonl", [{**loaders, "ratio": 1.0}, {**network, "both_to_the_slower": 0.978}, loaders])
+    text = BLOCKS["loading"](tmp_path)
+    assert "| ours | 290 | 2.42 times torchvision, 71% of decode |" in text
+    assert "| decode | 410 |  |" in text
+    assert "| `resnet50`, batch 64, 1 threads load | 1,500 | 900 | 880 | 98% |" in text
+    assert "256" not in text
+    assert "1.00 times" not in text
+    tested = {"what": "testing resnet50", "dense": {"plain": 1.5, "ours": 3.0, "ratio": 2.01, "apart": 2e-7}}
+    _write(bench / "protocols.jsonl", [{**tested, **ENVIRONMENT}])
+    assert "| testing resnet50 | dense | 1.50 | 3.00 | 2.01 | 2e-07 |" in BLOCKS["protocols"](tmp_path)
+    steps = {"pictures": 4, "mean_bytes": 9_000, "microseconds": {"decode: Pillow": 3300}}
+    _write(bench / "decoding.jsonl", [{**steps, **ENVIRONMENT}])
+    assert "| decode: Pillow | 3300 |" in BLOCKS["decoding"](tmp_path)

@@ -53,7 +53,8 @@ def test_the_papers_in_epochs() -> None:
     for name in ("resnext50_32x4d", "wide_resnet50_2", "resnet50_v1_5"):
         theirs = made(f"imagenet-{name}")
         assert (theirs.view, theirs.decay, theirs.nesterov) == ("area", "all", True)
-        assert (theirs.normalisation, theirs.colours) == ("channel_mean_std", "imagenet")
+        assert (theirs.normalisation, theirs.colours, theirs.jitter) == ("channel_mean_std", "imagenet", 0.4)
+        assert departures(theirs, "fp32") == []
     vgg = made("imagenet-vgg16")
     assert (vgg.lr, vgg.weight_decay, vgg.schedule, vgg.shorter_sides) == (0.01, 5e-4, "plateau", (256, 512))
     assert vgg.iterations * 256 / IMAGES == pytest.approx(74, abs=0.1)
@@ -119,6 +120,7 @@ def test_sides_are_in_proportion_to_the_crop() -> None:
         ("area=nan", "over 0 to 1"),
         ("statistics_images=0", "1 or more, or none"),
         ("colour=-1", "a finite number from 0"),
+        ("jitter=1.5", "0 to 1"),
         ("colours=own", "data or imagenet"),
         ("view=crop", "shorter-side or area"),
         ("images=small", "photographs"),

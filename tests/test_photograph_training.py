@@ -19,6 +19,7 @@ from resnets.classification.recipes import recipe
 from resnets.classification.run import carry_out, new_run, open_run, resume
 from resnets.classification.task import Classification, load_data
 from resnets.cli import main
+from resnets.data.mixup import Mixed, mixup
 from resnets.data.photograph_statistics import photograph_statistics
 from resnets.data.photographs import Photographs
 from resnets.data.sources import open_photographs
@@ -170,7 +171,7 @@ def test_what_is_kept_is_the_average_with_statistics_of_its_own(pictures: str, t
     assert not torch.equal(kept["bn1.running_mean"], state["companion"]["bn1.running_mean"])
     task = task_of(open_run(folder).recipe)
     task.model.load_state_dict(state["companion"])
-    batches, values, stem = task.batches(7), [], task.model.conv1
+    batches, values, stem = task.data.batches(task.recipe, 7), [], task.model.conv1
     assert isinstance(stem, torch.nn.Conv2d)
     for _ in range(2):
         images, _ = task.inputs(next(batches))
@@ -212,9 +213,10 @@ def first(batches: Iterator[Any]) -> Any:
 
 
 @pytest.mark.parametrize("normalisation", ["pixel_mean", "channel_mean", "channel_mean_std"])
-def test_a_batch_becomes_the_networks_input(pictures: str, normalisation: str) -> None:
-    """By hand, in float64: mirrored, the mean subtracted, the colours moved, all in [0, 1], then divided."""
-    task = task_of(small(f"data={pictures}", f"normalisation={normalisation}"))
+@pytest.mark.parametrize("varied", [0.0, 0.4])
+def test_a_batch_becomes_the_networks_input(pictures: str, normalisation: str, varied: float) -> None:
+    """By hand, in float64: mirrored, varied, the mean subtracted, the colours moved, all in [0, 1], then divided."""
+    task = task_of(small(f"data={pictures}", f"normalisation={normalisation}", f"jitter={varied}"))
     batch = first(task.batches(0))
     images, labels = task.inputs(batch)
     found = photograph_statistics(open_photographs(pictures, "train"), 32, 37)
@@ -226,6 +228,10 @@ def test_a_batch_becomes_the_networks_input(pictures: str, normalisation: str) -
     for place in range(6):
         expected = batch.images[place].double() / 255
         expected = expected.flip(2) if batch.flip[place] else expected
+        if varied:
+            light, contrast, depth = batch.jitter[place].double()
+            grey = (expected * torch.tensor([0.299, 0.587, 0.114]).double()[:, None, None]).sum(0)
+            expected = light * (contrast * (depth * expected + (1 - depth) * grey) + (1 - contrast) * grey.mean())
         expected = expected + (axes @ (variances * batch.colour[place].double()))[:, None, None]
         expected = (expected - mean.reshape(3, *(mean.shape[1:] or (1, 1)))) / std[:, None, None]
         torch.testing.assert_close(images[place].double(), expected, rtol=1e-4, atol=1e-5)
@@ -236,17 +242,40 @@ def test_a_batch_becomes_the_networks_input(pictures: str, normalisation: str) -
 def test_mixed_losses_are_those_of_mixed_labels(pictures: str) -> None:
     task = task_of(small(f"data={pictures}", "mixup=1", "label_smoothing=0.1"))
     batch = first(task.batches(0))
-    torch.manual_seed(5)
     found = task.losses(batch)
-    images, labels = task.inputs(batch)
-    torch.manual_seed(5)
-    share = torch.distributions.Beta(torch.tensor(1.0), torch.tensor(1.0)).sample()
+    images, labels = task.inputs(batch.batch)
+    share, neighbour = batch.share, torch.tensor([1, 0, 3, 2, 5, 4])
     one_hot = F.one_hot(labels, 2).float()
-    targets = share * one_hot + (1 - share) * one_hot.roll(1, 0)
-    logits = task.model(share * images + (1 - share) * images.roll(1, 0))
+    targets = share * one_hot + (1 - share) * one_hot[neighbour]
+    logits = task.model(share * images + (1 - share) * images[neighbour])
     torch.testing.assert_close(found["loss"], F.cross_entropy(logits, targets, label_smoothing=0.1))
     right = targets.gather(1, logits.argmax(1, keepdim=True)).mean()
     torch.testing.assert_close(found["train_error"], 100 * (1 - right))
+
+
+@pytest.mark.parametrize(("ranks", "accumulate"), [(2, 1), (4, 1), (1, 2), (2, 2)])
+def test_mixed_images_depend_on_neither_ranks_nor_passes(
+    ranks: int, accumulate: int, pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Joined, they are those of one process in one pass, bit for bit; from any step on."""
+    given = ("batch_size=8", "mixup=1", f"data={pictures}")
+    whole = mixed_by(small(*given), 2, 1)
+    parts = []
+    for rank in range(ranks):
+        monkeypatch.setattr("resnets.classification.photograph_data.rank", lambda rank=rank: rank)
+        monkeypatch.setattr("resnets.classification.photograph_data.ranks", lambda: ranks)
+        parts.append(mixed_by(small(*given, f"accumulate={accumulate}"), 2, accumulate))
+    together = [part[turn] for turn in range(accumulate) for part in parts]
+    for field in ("images", "labels", "others"):
+        assert torch.equal(torch.cat([getattr(mixed, field) for mixed in together]), getattr(whole[0], field))
+    assert {float(mixed.share) for mixed in together} == {float(whole[0].share)}
+
+
+def mixed_by(given: PhotographRecipe, step: int, passes: int) -> list[Mixed]:
+    """What the passes of iteration `step` show the network."""
+    task = task_of(given)
+    batches = task.batches(step)
+    return [mixup(*task.inputs(one.batch), one.share) for one in (next(batches) for _ in range(passes))]
 
 
 def test_inputs_grow_with_the_epochs(pictures: str) -> None:
@@ -254,7 +283,7 @@ def test_inputs_grow_with_the_epochs(pictures: str) -> None:
     given = modern("batch_size=4", "iterations=16", "sizes=32,40,48,56", f"data={pictures}")
     task, sides = task_of(given), []
     for _, batch in zip(range(16), task.batches(0), strict=False):
-        sides.append(batch.images.shape[2])
+        sides.append(batch.batch.images.shape[2])
     assert sides == [32] * 4 + [40] * 4 + [48] * 4 + [56] * 4
     assert [given.size_in(epoch, 16) for epoch in (0, 3, 4, 100)] == [32, 56, 56, 56]
     assert small().size_in(7, 16) == 32

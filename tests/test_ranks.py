@@ -168,22 +168,25 @@ def test_a_killed_rank_is_named_and_the_restarted_ones_go_on(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_a_stopped_rank_is_named(tmp_path: Path) -> None:
-    """Not rank 0: without torchrun it holds the store, and without that nobody knows of anybody."""
+@pytest.mark.parametrize("stopped", [1, 0])
+def test_a_stopped_rank_is_named(stopped: int, tmp_path: Path) -> None:
+    """Rank 0 too, which without torchrun holds the store: there is nothing left by which ranks could hear of others."""
     folder = tmp_path / "two"
     words = ("train", "digits-resnet20", *LONG, "iterations=5000", "--out", folder / "run")
-    processes = forks(2, folder, *words, RESNETS_RANK_TIMEOUT="4")
+    processes = forks(2, folder, *words, RESNETS_RANK_TIMEOUT="8")
     wait_for_step(processes[0], folder / "run", 5)
     began = time.monotonic()
-    os.kill(processes[1].pid or 0, signal.SIGSTOP)
-    (status,) = ends([processes[0]])
+    os.kill(processes[stopped].pid or 0, signal.SIGSTOP)
+    other = 1 - stopped
+    (status,) = ends([processes[other]])
     took = time.monotonic() - began
-    processes[1].kill()
-    said = (folder / "log-0").read_text().splitlines()[-1]
+    processes[stopped].kill()
+    (said,) = [line for line in (folder / f"log-{other}").read_text().splitlines() if line.startswith("resnets: ")]
     assert status == 2
     assert took < 60
-    assert said.startswith(f"resnets: rank 1 (process {processes[1].pid} on ")
-    assert said.endswith("did not answer for 4 s; --resume goes on from the last checkpoint")
+    name = f"rank 1 (process {processes[1].pid} on " if stopped else "rank 0, or the machine that holds the store, "
+    assert said.startswith(f"resnets: {name}")
+    assert said.endswith("did not answer for 8 s; --resume goes on from the last checkpoint")
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -200,6 +203,10 @@ def test_a_stopped_rank_is_named(tmp_path: Path) -> None:
         (
             ("train", "digits-resnet20", *TINY, "batch_size=15", "accumulate=3"),
             "train: batch_size is 15, allowed with 2 ranks and accumulate 3 are multiples of 6",
+        ),
+        (
+            ("train", "digits-resnet20", *TINY, "mixup=0.2", "batch_size=6"),
+            "train: batch_size is 6, allowed with 2 ranks and mixup, which is of pairs, are multiples of 4",
         ),
         (
             ("train", "digits-resnet20", *TINY, "--seeds", "0..1"),

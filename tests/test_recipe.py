@@ -234,6 +234,12 @@ def test_nesterov_needs_momentum() -> None:
     assert "nesterov" in refused(override, recipe("cifar10-resnet20"), ["nesterov=true", "momentum=0"])
 
 
+def test_mixup_is_of_pairs() -> None:
+    override(recipe("cifar10-resnet20"), ["mixup=0.2", "batch_size=12", "accumulate=3"])
+    message = refused(override, recipe("cifar10-resnet20"), ["mixup=0.2", "batch_size=9", "accumulate=3"])
+    assert "batch_size is 9, allowed with accumulate 3 and mixup, which is of pairs, are multiples of 6" in message
+
+
 def test_the_padding_of_a_mirrored_image_is_less_than_the_image() -> None:
     override(recipe("cifar10-resnet20"), ["padding_mode=reflect", "padding=31"])
     message = refused(override, recipe("cifar10-resnet20"), ["padding_mode=reflect", "padding=32"])

@@ -1,9 +1,14 @@
 """The watch over other ranks: who is missing, and who only waits for whom. The others' beats are written by hand."""
 
+import os
+import signal
 import time
+from datetime import timedelta
+from multiprocessing.connection import Connection
 
 import pytest
-from torch.distributed import HashStore  # type: ignore[attr-defined]
+from commands import context
+from torch.distributed import HashStore, TCPStore  # type: ignore[attr-defined]
 
 from resnets import watch as watching
 from resnets.watch import BEATS, Watch, marked
@@ -17,7 +22,7 @@ def heard(beats: dict[int, list[str]], turn: int, monkeypatch: pytest.MonkeyPatc
     store, said = HashStore(), []
     for number in beats:
         store.set(f"who/{number}", f"process {100 + number} on node")
-    watch = Watch(store, 0, len(beats) + 1, EVERY * BEATS, said.append)
+    watch = Watch(store, 0, len(beats) + 1, EVERY * BEATS, lambda text, _: said.append(text))
     for words in zip(*beats.values(), strict=True):
         for number, word in zip(beats, words, strict=True):
             store.set(f"beat/{number}", word)
@@ -58,18 +63,53 @@ def test_a_watch_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (1, 2):
         store.set(f"who/{number}", f"process {number} on node")
         store.set(f"beat/{number}", "4 0")
-    watch = Watch(store, 0, 3, 0.4, said.append)
+    watch = Watch(store, 0, 3, 0.4, lambda *words: said.append(words))
     began = time.monotonic()
-    watch.thread.start()
+    watch.start()
     beat = 0
     while watch.thread.is_alive() and time.monotonic() - began < 30:
         beat += 1
         store.set("beat/1", f"4 {beat}")
         time.sleep(0.005)
-    assert said == ["rank 2 (process 2 on node) did not answer for 0.4 s"]
+    assert said == [("rank 2 (process 2 on node) did not answer for 0.4 s", True)]
     assert time.monotonic() - began >= 0.4
     watch.leave(well=True)
     assert store.get("beat/0") == b"left"
+
+
+def hold(port: Connection) -> None:
+    """A process that holds the store, until it is killed."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    store.set("beat/0", "4 0")
+    port.send(store.port)
+    signal.pause()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="stops a process")
+def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process is stopped, its connections stay open: a call does not come back, whatever timeout it was given."""
+    monkeypatch.setattr(watching, "_here", watching._Place(2))
+    ours, theirs = context.Pipe()
+    holder = context.Process(target=hold, args=(theirs,))
+    holder.start()
+    said = []
+    try:
+        store = TCPStore("127.0.0.1", ours.recv(), is_master=False, timeout=timedelta(seconds=20))
+        watch = Watch(store, 1, 2, 1.0, lambda *words: said.append(words))
+        watch.start()
+        watch.guard.join(0.3)
+        assert watch.guard.is_alive(), said
+        began = time.monotonic()
+        os.kill(holder.pid or 0, signal.SIGSTOP)
+        watch.guard.join(20)
+        took = time.monotonic() - began
+        assert said == [("rank 0, or the machine that holds the store, did not answer for 1 s", False)]
+        assert watch.thread.is_alive(), "so the guard was needed"
+        assert 0.9 < took < 10
+    finally:
+        holder.kill()
+    watch.thread.join(20)
+    holder.join()
 
 
 def test_turns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from resnets.classification.photograph_recipe import PhotographRecipe
 from resnets.classification.sets import set_apart
 from resnets.classification.start import expected_by
-from resnets.data.augment import IMAGENET_COLOURS, PrincipalColours, colour_shift, mirror
+from resnets.data.augment import IMAGENET_COLOURS, PrincipalColours, colour_shift, jitter, mirror
 from resnets.data.batches import PhotographBatch, PhotographBatches, Waits
 from resnets.data.photograph_statistics import photograph_statistics
 from resnets.data.photograph_stream import PhotographStream
@@ -51,7 +51,8 @@ class PhotographData:
 
     def inputs(self, recipe: PhotographRecipe, batch: PhotographBatch) -> tuple[Tensor, Tensor]:
         """The augmented images (batch, 3, size, size) and labels of a batch."""
-        images = self.normalise(mirror(batch.images, batch.flip))
+        images = mirror(batch.images, batch.flip)
+        images = self.normalise(jitter(images, batch.jitter) if recipe.jitter else images)
         if recipe.colour:
             images = images.add_((batch.colour @ self.per_move)[:, :, None, None])
         memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format

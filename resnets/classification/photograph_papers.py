@@ -67,13 +67,14 @@ def identity_mappings(model: str, data: str = "imagenet") -> PhotographRecipe:
 
 
 def fb_resnet(model: str, data: str = "imagenet") -> PhotographRecipe:
-    """90 epochs, divided by 10 at 30 and 60; GoogLeNet's cuts, and more (github.com/facebook/fb.resnet.torch)."""
+    """90 epochs, divided by 10 at 30 and 60; GoogLeNet's cuts, colours varied (github.com/facebook/fb.resnet.torch)."""
     return replace(
         identity_mappings(model, data),
         nesterov=True,
         decay="all",
         view="area",
         normalisation="channel_mean_std",
+        jitter=0.4,
         colours="imagenet",
         bn_batches=0,
     )
@@ -127,7 +128,6 @@ def modern(model: str, data: str = "imagenet") -> PhotographRecipe:
 # Papers
 
 _PLATEAU = ("plateau_error", "plateau_patience", "plateau_improvement")
-_JITTER = "colour: brightness, contrast and saturation are left as they are (fb.resnet.torch: varied at random)"
 _ALL = r"(?!cifar_)\w+"
 
 
@@ -140,7 +140,6 @@ FB_RESNET = _paper(
     title="fb.resnet.torch",
     nets=r"resnet\d+_v1_5|wide_resnet101_2|resnext101_32x8d",
     recipe=fb_resnet,
-    always=_JITTER,
 )
 IDENTITY_MAPPINGS = _paper(
     title="Identity Mappings in Deep Residual Networks",
@@ -152,13 +151,11 @@ WIDE = _paper(
     title="Wide Residual Networks",
     nets=r"wide_resnet50_2",
     recipe=fb_resnet,
-    always=_JITTER,
 )
 RESNEXT = _paper(
     title="Aggregated Residual Transformations for Deep Neural Networks",
     nets=r"resnext\d+_\w+",
     recipe=resnext,
-    always=_JITTER,
 )
 VGG = _paper(
     title="Very Deep Convolutional Networks for Large-Scale Image Recognition",

@@ -38,6 +38,8 @@ class PhotographRecipe(ClassifierRecipe):
     """Over how many training photographs, at equal distances, means, std and colours are taken; none: all."""
     colour: float = 0.1
     """Standard deviation of the colour noise along each principal axis (Krizhevsky et al. 2012); 0: none."""
+    jitter: float = 0.0
+    """Brightness, contrast and saturation are each multiplied by 1 plus or minus up to this; 0: left as they are."""
     colours: Literal["data", "imagenet"] = "data"
     """Whose principal axes: those of the training photographs, or fb.resnet.torch's constants for ImageNet."""
 
@@ -62,6 +64,7 @@ class PhotographRecipe(ClassifierRecipe):
             area=(self.area, 1.0),
             flip=self.flip,
             colour=self.colour,
+            jitter=self.jitter,
         )
 
     def size_in(self, epoch: int, epoch_size: int) -> int:
@@ -93,6 +96,8 @@ class PhotographRecipe(ClassifierRecipe):
             found.append(f"statistics_images is {self.statistics_images}, allowed is 1 or more, or none")
         if not 0 <= self.colour < math.inf:
             found.append(f"colour is {self.colour}, allowed is a finite number from 0")
+        if not 0 <= self.jitter <= 1:
+            found.append(f"jitter is {self.jitter}, allowed is 0 to 1")
         return found
 
 

@@ -74,6 +74,9 @@ class ClassifierRecipe(Recipe):
             found.append(f"label_smoothing is {self.label_smoothing}, allowed is 0 to under 1")
         if not 0 <= self.mixup < math.inf:
             found.append(f"mixup is {self.mixup}, allowed is a finite number from 0")
+        if self.mixup and self.accumulate > 0 and self.batch_size % (least := 2 * self.accumulate):
+            given = f"accumulate {self.accumulate} and mixup, which is of pairs,"
+            found.append(f"batch_size is {self.batch_size}, allowed with {given} are multiples of {least}")
         if self.schedule == "plateau" and self.plateau_error == "validation_error" and not self.validation_images:
             found.append(
                 "plateau_error is validation_error, allowed with validation_images only (or plateau_error=train_error)"

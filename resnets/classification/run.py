@@ -132,7 +132,7 @@ def carry_out(run: Run, label: str = "") -> Outcome:
     Raises what `training.loop.train` raises, and ValueError where the data are not those the run began with or
     another process is carrying it out.
     """
-    check(run.recipe)
+    check(run.recipe, pairs=run.recipe.mixup > 0)
     device = torch.device(run.record["device"])
     precision = resolve_precision(run.record["precision"], device)
     set_precision(precision)

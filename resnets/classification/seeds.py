@@ -65,12 +65,11 @@ def carry_out_together(runs: Sequence[Run]) -> dict[Path, str]:
 def _side_by_side(runs: Sequence[Run]) -> int:
     """How many can run at once: as many as there are cores, on a GPU all.
 
-    Only one where something is drawn on the way (dropout, dropped units, mixup): torch's generator is one for all
-    threads.
+    Only one where something is drawn on the way (dropout, dropped units): torch's generator is one for all threads.
     """
     recipe = runs[0].recipe
     network = arguments(recipe.model, **recipe.changes)
-    if recipe.mixup or any(network.get(name, 0) for name in ("drop_path", "dropout")):
+    if any(network.get(name, 0) for name in ("drop_path", "dropout")):
         return 1
     if runs[0].record["device"] == "cpu":
         return min(len(runs), torch.get_num_threads(), cores())

@@ -6,8 +6,8 @@ What its images are, and what is done to them, its data know: `small_data`, `pho
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
-from itertools import islice
-from typing import Any, Protocol, runtime_checkable
+from itertools import chain, islice, repeat
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ from resnets.classification.recipe import ClassificationRecipe, ClassifierRecipe
 from resnets.classification.small_data import load_small
 from resnets.classification.start import begin
 from resnets.data.images import ImageSet
-from resnets.data.mixup import Mixed, mixup
+from resnets.data.mixup import Mixed, mixup, shares
 from resnets.data.photographs import Photographs
 from resnets.evaluation.metrics import count
 from resnets.files import say
@@ -68,6 +68,13 @@ class Data(Protocol):
         ...
 
 
+class Mixing(NamedTuple):
+    """A batch of the data, and the share in which its images are mixed."""
+
+    batch: Any
+    share: Tensor
+
+
 def load_data(recipe: ClassifierRecipe, device: torch.device) -> Data:
     """The recipe's data; ValueError, of one line, where they cannot be had."""
     if isinstance(recipe, PhotographRecipe):
@@ -93,10 +100,15 @@ class Classification:
 
     def batches(self, step: int) -> Iterator[Any]:
         """What makes this rank's batches of iteration `step` and of those after it, `accumulate` of them in each."""
-        return self.data.batches(self.recipe, step)
+        recipe, batches = self.recipe, self.data.batches(self.recipe, step)
+        if not recipe.mixup:
+            return batches
+        each = (repeat(share, recipe.accumulate) for share in shares(recipe.mixup, recipe.seed, step))
+        drawn = (torch.tensor(share, device=self.device) for share in chain.from_iterable(each))
+        return map(Mixing, batches, drawn)
 
     def inputs(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """The augmented images (batch, 3, H, W) and labels of a batch."""
+        """The augmented images (batch, 3, H, W) and labels of a batch of the data, not mixed."""
         return self.data.inputs(self.recipe, batch)
 
     def losses(self, batch: Any) -> dict[str, Tensor]:
@@ -104,9 +116,9 @@ class Classification:
 
         Where images are mixed, each counts for both of its labels, by their shares.
         """
+        if isinstance(batch, Mixing):
+            return self._mixed_losses(mixup(*self.inputs(batch.batch), batch.share))
         images, labels = self.inputs(batch)
-        if self.recipe.mixup:
-            return self._mixed_losses(mixup(images, labels, self.recipe.mixup))
         logits = self._logits(images)
         return {"loss": self._cross_entropy(logits, labels), "train_error": _error(logits, labels)}
 
@@ -158,7 +170,7 @@ class Classification:
         self.average = ALONE
         if self.recipe.bn_batches:
             wanted = self.recipe.bn_batches * self.recipe.accumulate
-            batches = islice(self.batches(self.recipe.iterations), wanted)
+            batches = islice(self.data.batches(self.recipe, self.recipe.iterations), wanted)
             estimate_anew(self.model, (self.inputs(batch)[0] for batch in batches))
             average_statistics(self.model)
         return self.recipe.bn_batches > 0

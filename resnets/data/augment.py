@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64, Shaped
+from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 
@@ -176,6 +176,26 @@ def colour_shift(moves: Float[Tensor, "N 3"], colours: PrincipalColours) -> Floa
     """
     axes = torch.tensor(colours.axes, device=moves.device, dtype=moves.dtype)
     return (moves * moves.new_tensor(colours.variances)) @ axes.T
+
+
+GREY = (0.299, 0.587, 0.114)
+"""The brightness of red, green and blue (ITU-R BT.601)."""
+
+
+def jitter(images: UInt8[Tensor, "N 3 H W"], factors: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3 H W"]:
+    """RGB images whose brightness, contrast and saturation are multiplied by `factors`, a row an image; float32.
+
+    The three of fb.resnet.torch: a picture is blended with black, with its mean grey, and at each pixel with its grey.
+    That code does so in a random order. As it clips nothing, which order does not matter: the grey of a pixel is what
+    it was after its saturation has changed, and brightness takes the mean along. So all three are done at once; values
+    may lie outside of 0..255. The memory format is kept.
+    """
+    light, contrast, depth = factors[:, :, None, None, None].unbind(1)
+    pixels = images.float()
+    grey = sum(pixels[:, channel : channel + 1] * weight for channel, weight in enumerate(GREY))
+    mean = grey.mean((2, 3), keepdim=True)
+    shared = grey.mul_(light * contrast * (1 - depth)).add_(light * (1 - contrast) * mean)
+    return pixels.mul_(light * contrast * depth).add_(shared)
 
 
 def _reflected(index: Tensor, size: int) -> Tensor:

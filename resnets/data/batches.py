@@ -33,6 +33,8 @@ class PhotographBatch(NamedTuple):
     """Whether an image is to be mirrored."""
     colour: Float[Tensor, "B 3"]
     """float32: how far its colours are to be moved along each of their principal axes."""
+    jitter: Float[Tensor, "B 3"]
+    """float32: what its brightness, contrast and saturation are to be multiplied by."""
     indices: Int64[Tensor, "B"]
     """The photographs' places in their set."""
 
@@ -118,12 +120,12 @@ class PhotographBatches:
     def _fill(self, piece: "_Piece") -> "_Piece":
         photographs, stream = self.photographs, self.stream
         images = piece.batch.images.split(1)
-        flip, colour = piece.batch.flip.numpy(), piece.batch.colour.numpy()
+        flip, colour, jitter = (tensor.numpy() for tensor in piece.batch[2:5])
         for place in piece.places:
             index, epoch = piece.drawn.indices[place], piece.drawn.epochs[place]
             draw = partial(stream.augmentation.view, stream.seed, epoch, index)
             view = show(photographs.read(index), photographs.where(index), draw, images[place])
-            flip[place], colour[place] = view.flip, view.colour
+            flip[place], colour[place], jitter[place] = view.flip, view.colour, view.jitter
         piece.ready = time.perf_counter()
         return piece
 
@@ -159,6 +161,7 @@ class _Memory:
             self._pin(labels[indices]),
             self._pin(torch.zeros(count, dtype=torch.bool)),
             self._pin(torch.zeros(count, 3)),
+            self._pin(torch.ones(count, 3)),
             self._pin(indices),
         )
 

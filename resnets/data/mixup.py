@@ -1,15 +1,21 @@
 """Mixup: a network is trained between two images, and between their labels.
 
-Source: arXiv:1710.09412. One share for the whole batch, and each image mixed with the one before it in the batch, as
-torchvision's MixUp does it.
+Source: arXiv:1710.09412. One share for all images of an iteration; two images that stand together in the batch are
+mixed with each other. What is mixed with what, and by which share, follows from the seed, the iteration and the place
+in the batch: however the batch is divided among ranks and passes, in even parts, the mixed images are the same.
 """
 
+from collections.abc import Iterator
+from itertools import count
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.distributions import Beta
+
+_MIXUP = 1
+"""Sets what is drawn here apart from the order of the images, which follows from (seed, epoch)."""
 
 
 class Mixed(NamedTuple):
@@ -22,12 +28,17 @@ class Mixed(NamedTuple):
     """Between 0 and 1."""
 
 
-def mixup(images: Float[Tensor, "N 3 H W"], labels: Int64[Tensor, "N"], alpha: float) -> Mixed:
-    """share * image + (1 - share) * the image before it; share is drawn from Beta(`alpha`, `alpha`).
+def shares(alpha: float, seed: int, step: int) -> Iterator[float]:
+    """The shares of iteration `step` and of those after it, from Beta(`alpha`, `alpha`); `alpha` is over 0."""
+    for number in count(step):
+        yield float(np.random.default_rng((seed, number, _MIXUP)).beta(alpha, alpha))
 
-    `alpha` is over 0. It is drawn from torch's generator of the images' device, for which the host does not wait. The
-    memory format is kept.
+
+def mixup(images: Float[Tensor, "N 3 H W"], labels: Int64[Tensor, "N"], share: Float[Tensor, ""]) -> Mixed:
+    """share * image + (1 - share) * its neighbour: the first with the second, the third with the fourth.
+
+    N is even. The memory format is kept.
     """
-    both = torch.full((), alpha, device=images.device)
-    share = Beta(both, both, validate_args=False).sample()
-    return Mixed(torch.lerp(images.roll(1, 0), images, share), labels, labels.roll(1, 0), share)
+    assert len(images) % 2 == 0
+    neighbour = torch.arange(len(images), device=images.device) ^ 1
+    return Mixed(torch.lerp(images[neighbour], images, share), labels, labels[neighbour], share)

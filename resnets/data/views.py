@@ -35,6 +35,8 @@ class View(NamedTuple):
     """How far its colours are moved along each of their principal axes, in units of the variance along it."""
     box: Box
     """The part of it that is shown, scaled to the size of the network's input."""
+    jitter: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """What its brightness, contrast and saturation are multiplied by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,8 @@ class Augmentation:
     """Whether half of the views are mirrored."""
     colour: float = 0.1
     """Standard deviation of the move along each principal axis of colour (Krizhevsky et al. 2012); 0: none."""
+    jitter: float = 0.0
+    """Brightness, contrast and saturation are each multiplied by 1 plus or minus up to this; 0: left as they are."""
 
     def __post_init__(self) -> None:
         if self.crop not in CROPS:
@@ -73,17 +77,20 @@ class Augmentation:
             raise ValueError(f"aspect is {self.aspect[0]:g},{self.aspect[1]:g}, allowed are two positive numbers")
         if not 0 <= self.colour < math.inf:
             raise ValueError(f"colour is {self.colour:g}, allowed are numbers from 0")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter is {self.jitter:g}, allowed is 0 to 1")
 
     def view(self, seed: int, epoch: int, index: int, height: int, width: int) -> View:
         """The view in `epoch` of the photograph at `index`, which is `height` x `width` pixels large."""
         generator = _generators.at(seed, epoch, index)
         mirrored, *first = generator.random(5).tolist()
         one, two, three = (self.colour * generator.standard_normal(3)).tolist() if self.colour else (0.0, 0.0, 0.0)
+        light, contrast, depth = (1 + self.jitter * generator.uniform(-1, 1, 3)).tolist() if self.jitter else (1.0,) * 3
         if self.crop == "shorter-side":
             box = _shorter_side_box(self, first, height, width)
         else:
             box = _area_box(self, first, generator, height, width)
-        return View(self.flip and mirrored < 0.5, (one, two, three), box)
+        return View(self.flip and mirrored < 0.5, (one, two, three), box, (light, contrast, depth))
 
 
 def _shorter_side_box(recipe: Augmentation, first: list[float], height: int, width: int) -> Box:

@@ -11,6 +11,7 @@ from resnets.paper.family import FAMILY, sourced
 from resnets.paper.images import CIFAR10, cifar10_runs
 from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines
 from resnets.paper.markdown import conditions, each, listed, missing, spread, table
+from resnets.paper.photograph_speed import PHOTOGRAPH_SPEED
 from resnets.paper.published import BANDS, test_error
 from resnets.paper.reproduction import REPRODUCTION
 from resnets.paper.speed import SPEED
@@ -131,6 +132,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "weights": weights,
     "precision": precision,
     **SPEED,
+    **PHOTOGRAPH_SPEED,
     **FAMILY,
     **REPRODUCTION,
 }

@@ -87,7 +87,8 @@ def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
 
 
 class Captured:
-    """The same iteration, recorded after some that are done as written; of one batch, a named tuple of tensors.
+    """The same iteration, recorded after some that are done as written; of one batch, a named tuple of
+    tensors or of other such tuples.
 
     `together` iterations are put off until there are so many, and replayed as one graph. They draw (dropout) from one
     seed, that of the first of them.
@@ -123,11 +124,10 @@ class Captured:
         steps, batches, rates = zip(*self.put_off, strict=True)
         self.put_off = []
         if self.replay is None:
-            self.batches = [batch._make(tensor.clone() for tensor in batch) for batch in batches]
+            self.batches = [_copy(batch) for batch in batches]
             self.replay = self.recorder(self._work)
-        for places, batch in zip(self.batches, batches, strict=True):
-            for place, tensor in zip(places, batch, strict=True):
-                place.copy_(tensor)
+        for place, tensor in zip(_tensors(self.batches), _tensors(batches), strict=True):
+            place.copy_(tensor)
         for place, rate in zip(self.rates, rates, strict=True):
             place.fill_(rate)
         seed_draws(self.eager.seed, steps[0], self.eager.device)
@@ -157,3 +157,12 @@ class Captured:
 
 def _sums(found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.stack([losses[name] for losses in found]).sum(0) for name in found[0]}
+
+
+def _tensors(batch: Any) -> list[Tensor]:
+    """All that a batch holds, in its order."""
+    return [batch] if isinstance(batch, Tensor) else [tensor for part in batch for tensor in _tensors(part)]
+
+
+def _copy(batch: Any) -> Any:
+    return batch.clone() if isinstance(batch, Tensor) else batch._make(map(_copy, batch))

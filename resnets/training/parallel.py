@@ -21,12 +21,13 @@ from resnets.ranks import rank, ranks
 from resnets.training.recipe import Recipe
 
 
-def check(recipe: Recipe) -> None:
-    """ValueError unless the ranks can share out the work of `recipe`."""
-    if recipe.batch_size % (recipe.accumulate * ranks()):
-        passes = f" and accumulate {recipe.accumulate}" if recipe.accumulate > 1 else ""
-        allowed = f"multiples of {recipe.accumulate * ranks()}"
-        raise ValueError(f"batch_size is {recipe.batch_size}, allowed with {ranks()} ranks{passes} are {allowed}")
+def check(recipe: Recipe, pairs: bool = False) -> None:
+    """ValueError unless the ranks can share out the work of `recipe`; `pairs`: images are mixed in twos."""
+    least = recipe.accumulate * ranks() * (2 if pairs else 1)
+    if recipe.batch_size % least:
+        given = f"{ranks()} ranks" + (f" and accumulate {recipe.accumulate}" if recipe.accumulate > 1 else "")
+        given += " and mixup, which is of pairs," if pairs else ""
+        raise ValueError(f"batch_size is {recipe.batch_size}, allowed with {given} are multiples of {least}")
     if recipe.capture and ranks() > 1:
         raise ValueError(f"capture is True, allowed on one rank only: there are {ranks()}")
 
