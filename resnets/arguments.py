@@ -228,15 +228,17 @@ def _study(verb: AddVerb) -> None:
     sub.add_argument("--price", metavar="P", type=float, help="of a GPU an hour")
     sub.add_argument("--link", metavar="GB/s", type=float, help="what a GPU sends to another in a second, gigabytes")
 
-    sub = verb("study", "what happens inside networks: responses, lesions, gradients, growth, line", where=True)
-    sub.add_argument("what", metavar="WHAT", choices=("responses", "lesions", "gradients", "growth", "line"))
+    sub = verb("study", "what happens inside networks", where=True)
+    sub.add_argument(
+        "what", metavar="WHAT", choices=("responses", "lesions", "gradients", "learning", "growth", "line")
+    )
     sub.add_argument("weights", metavar="WEIGHTS", nargs="*", help="of a run that has not finished the last checkpoint")
     sub.add_argument("--new", metavar="NAME,...", help="networks as they are initialised")
     sub.add_argument("--data", metavar="D", help="default what the networks were trained on")
     sub.add_argument("--images", metavar="N", type=int, help="the first so many only")
     sub.add_argument("--seed", metavar="N", type=int, default=0)
     sub.add_argument("--into", metavar="NAME", help="growth: the deeper network")
-    sub.add_argument("--iterations", metavar="N", type=int, default=100, help="growth: of training after it")
+    sub.add_argument("--iterations", metavar="N", type=int, help="growth, learning: of training; default 100, 400")
     sub.add_argument("--out", metavar="FILE", help="the figure, default WHAT.png")
     _add_results(sub)
 

@@ -129,6 +129,7 @@ def test_the_list_and_the_refusals(tmp_path: Path, capsys: pytest.CaptureFixture
         (["nothing"], "there is no 'nothing' to reproduce"),
         (["table6", "--scale", "tiny"], "allowed are paper, short, smoke"),
         (["table6", "--only", "resnet21"], "there is no 'resnet21'; there are cifar10-resnet20, "),
+        (["choices", "--only", "resnet20,fan-in"], "there is no 'fan-in'; there are cifar10-resnet20, "),
     ):
         assert main(["reproduce", *words]) == 2
         (error,) = capsys.readouterr().err.splitlines()

@@ -87,6 +87,12 @@ def test_the_newest_answers_in_words(tmp_path: Path) -> None:
         "responses": responses(cifar_resnet20=1.5),
         "lesions": {"networks": [lesions]},
         "gradients": {"networks": [gradients, {**gradients, "name": "other", "maps": [0.1, 1.0]}]},
+        "learning": {
+            "networks": [
+                {"name": "net", "layers": ["a", "b"], "steps": [0, 10], "maps": [[4.0, 2.0], [0.3, 0.4]],
+                 "train_error": [None, 81.25], "images": 128}
+            ]
+        },
         "growth": {
             "network": "small", "into": "large", "added": ["layer1.3"], "logits_equal": True, "lr": 0.01, "batch": 64,
             "steps": [0, 100], "losses": [0.2, 0.1], "strengths": {"layer1.3": [0.0, 0.125]},
@@ -102,6 +108,8 @@ def test_the_newest_answers_in_words(tmp_path: Path) -> None:
         "cifar_resnet20: 1.00 to 2.50, median 1.50, over 10,000 test images",
         "net errs on 8.00 % of 100 test images. Without `layer1.1` it errs on 9.00 %, without `layer1.0` on 30.00 %.",
         "from the last layer to the first: net grows 2 times; other falls to 0.1 of it.",
+        "net: 2, 0.75 times after 0, 10 iterations; its training error has come to 81.2 %.",
+        "At no time does the first layer get less than 0.75 times what the last gets.",
         "logits are equal, bit for bit, to those of the trained network",
         "deviation of 0.125; test error 8.00 % before, 7.50 % after",
         "Test loss 0.300 and 0.400 at the ends, at most 2.000 between them (0.5 of the way)",
@@ -113,6 +121,6 @@ def test_the_newest_answers_in_words(tmp_path: Path) -> None:
         (record,) = newest_study(what, tmp_path)
         assert "date" not in record
         assert draw(record).axes
-    wrong = {**lines[3], "logits_equal": False}
+    wrong = {**lines[4], "logits_equal": False}
     write(tmp_path / "studies.jsonl", wrong)
     assert "logits are NOT equal to those" in BLOCKS["studied"](tmp_path)

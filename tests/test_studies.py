@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from resnets.cli import main
+from resnets.data.augment import Stream, crop_flip
 from resnets.evaluation.gradients import gradient_norms
 from resnets.evaluation.growth import grown
 from resnets.evaluation.lesions import error_of, lesions, removable, without
@@ -23,6 +24,8 @@ from resnets.evaluation.responses import layer_responses
 from resnets.models.blocks import Basic
 from resnets.models.cifar import CifarResNet
 from resnets.models.factory import create_model, load
+from resnets.paper.learning import gradients_while_learning, steps_to
+from resnets.paper.subjects import batches_of, fresh, images_of
 from resnets.report import studies as figures
 
 
@@ -141,6 +144,35 @@ def test_gradients_leave_the_network_as_it_is() -> None:
     assert not model.training
 
 
+def test_gradients_are_noted_while_a_network_learns() -> None:
+    """Held against straight-line code: as many steps of the optimiser, and the norms before and behind them."""
+    assert [steps_to(last) for last in (0, 5, 10, 400)] == [[0], [0, 5], [0, 10], [0, 10, 100, 400]]
+    device = torch.device("cpu")
+    one, twin = (fresh("cifar_resnet8", "digits", 3, device) for _ in range(2))
+    train = images_of(one, "digits", "train", 300)
+    shown = batches_of(one, train.subset(torch.arange(16)), device)[0]
+    found = gradients_while_learning(one, train, shown, [0, 2], seed=5)
+    assert found["layers"] == [norm.layer for norm in gradient_norms(twin.model, *shown)]
+    assert found["maps"][0] == [norm.maps for norm in gradient_norms(twin.model, *shown)]
+
+    matrices = [p for p in twin.model.parameters() if p.ndim > 1]
+    others = [p for p in twin.model.parameters() if p.ndim == 1]
+    groups = [{"params": matrices, "weight_decay": 1e-4}, {"params": others, "weight_decay": 0}]
+    optimizer, stream, errors = torch.optim.SGD(groups, lr=0.1, momentum=0.9), Stream(300, 128, 5, 4, False), []
+    for step in range(2):
+        batch = stream.batch(step)
+        pixels = crop_flip(twin.expected.normaliser(device)(train.images[batch.indices]), *batch[1:], 4)
+        logits, labels = twin.model.train()(pixels), train.labels[batch.indices]
+        errors.append(100 * (logits.argmax(1) != labels).double().mean().item())
+        optimizer.zero_grad()
+        F.cross_entropy(logits, labels).backward()
+        optimizer.step()
+    behind = [norm.maps for norm in gradient_norms(twin.model, *shown)]
+    assert found["maps"][1] == pytest.approx(behind, rel=1e-3)
+    assert found["maps"][1] != pytest.approx(found["maps"][0], rel=1e-2)
+    assert found["train_error"] == [None, pytest.approx(sum(errors) / 2)]
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # Growth
 
@@ -230,6 +262,7 @@ def test_the_points_of_a_line() -> None:
         ("responses", ["RUN"], ["networks"]),
         ("lesions", ["RUN", "--images", "40"], ["networks"]),
         ("gradients", ["RUN", "--new", "cifar_plain8,cifar_resnet8", "--images", "20"], ["networks"]),
+        ("learning", ["--new", "cifar_plain8,cifar_resnet8", "--data", "digits", "--iterations", "1"], ["networks"]),
         ("growth", ["RUN", "--into", "cifar_resnet14", "--iterations", "3"], ["logits_equal", "strengths"]),
         ("line", ["RUN", "RUN", "--images", "40"], ["points", "ends"]),
     ],
@@ -276,6 +309,7 @@ def test_a_run_that_has_not_finished_shows_its_last_checkpoint(
         (["gradients", "--new", "cifar_resnet8"], "--data names it"),
         (["growth", "cifar_resnet20", "--data", "digits"], "needs --into"),
         (["line", "cifar_resnet20", "--data", "digits"], "two are needed, 1 given"),
+        (["learning", "cifar_resnet20", "--iterations", "-1"], "iterations is -1, allowed is 0 or more"),
     ],
 )
 def test_refusals(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -298,5 +332,7 @@ def test_the_figures_hold_the_data() -> None:
     assert _drawn(figure.axes[0]) == [[12, 9], [8, 8]]
     figure = figures.gradients({"net": ([1.0, 0.1], [0.2, 0.3])})
     assert [_drawn(axes) for axes in figure.axes] == [[[1, 0.1]], [[0.2, 0.3]]]
+    figure = figures.learning({"a": ([0, 10], [[1.0, 0.1], [2.0, 0.2]]), "b": ([0, 10], [[3.0, 0.3], [4.0, 0.4]])})
+    assert [_drawn(axes) for axes in figure.axes] == [[[1, 0.1], [2, 0.2]], [[3, 0.3], [4, 0.4]]]
     figure = figures.growth([0, 10], [1.0, 0.5], {"layer1.3": [0.0, 0.2]})
     assert [_drawn(axes) for axes in figure.axes] == [[[1, 0.5]], [[0, 0.2]]]

@@ -28,6 +28,8 @@ class ClassifierRecipe(Recipe):
     """A name or a path: what `resnets.data.sources` opens."""
     validation_images: int = 0
     """How many training images are held out, drawn by the seed."""
+    initialisation: Literal["fan_in", "fan_out"] = "fan_in"
+    """Variance of new convolutions' weights: 2 over the inputs of an output, or 2 over the outputs of an input."""
     start: str | None = None
     """Where the weights are from that the network begins with: whatever `find_weights` takes; none: new ones."""
     frozen: str | None = None
@@ -68,6 +70,8 @@ class ClassifierRecipe(Recipe):
             found.append("bn_batches is given, allowed without frozen only: what stands still keeps its statistics")
         if self.frozen and not found and self.frozen not in (stages := below(self.model, **self.changes)):
             found.append(f"frozen is {self.frozen!r}, allowed are {', '.join(stages)}, or none")
+        if self.start and self.initialisation != "fan_in":
+            found.append(f"initialisation is {self.initialisation}, allowed without a start only")
         if self.start is None and self.as_started:
             found.append("normalisation is start, allowed with a start only")
         if not 0 <= self.label_smoothing < 1:
@@ -88,9 +92,9 @@ class ClassifierRecipe(Recipe):
 class ClassificationRecipe(ClassifierRecipe):
     """A training run of a classifier of small images; `data` is `digits`, `cifar10`, `cifar100`, or a folder."""
 
-    normalisation: Literal["pixel_mean", "channel_mean_std", "start"] = "pixel_mean"
-    """Subtract the training images' mean at each pixel (ResNet), or their channels' mean and divide by their std; or
-    what the weights of `start` expect."""
+    normalisation: Literal["pixel_mean", "channel_mean", "channel_mean_std", "start"] = "pixel_mean"
+    """Subtract the training images' mean at each pixel (ResNet) or in each channel, or the latter and divide by the
+    channels' std; or what the weights of `start` expect."""
     padding: int = 4
     """How far the normalised image is padded on each side before the random crop, in pixels."""
     padding_mode: Literal["zeros", "reflect"] = "zeros"

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from resnets.classification.recipe import ClassifierRecipe
+from resnets.models.blocks import to_fan_out
 from resnets.models.catalog import skeleton
 from resnets.models.factory import classifier_of, create_model, find_weights
 from resnets.models.layouts import Weights
@@ -82,7 +83,10 @@ def begin(recipe: ClassifierRecipe, classes: tuple[str, ...]) -> Beginning:
     """
     weights = read_start(recipe)
     if weights is None:
-        return Beginning(create_model(recipe.model, len(classes), **recipe.changes), recipe.changes)
+        new = create_model(recipe.model, len(classes), **recipe.changes)
+        if recipe.initialisation == "fan_out":
+            to_fan_out(new)
+        return Beginning(new, recipe.changes)
     if weights.preprocessing is None or weights.preprocessing.classes != classes:
         weights = _without_classifier(weights)
     # As if whole: what is new, `text` says.

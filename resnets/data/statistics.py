@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -49,24 +49,26 @@ def channel_mean_std(images: UInt8[Tensor, "N C H W"]) -> tuple[list[float], lis
     return shortest(np.array(means)), shortest(np.array(stds))
 
 
-def statistics(
-    image_set: ImageSet, kind: Literal["pixel_mean", "channel_mean_std"], cache: Path | None = None
-) -> Statistics:
-    """The statistics of `image_set`, as float32 values that survive JSON; for "pixel_mean" std is ones.
+Kind = Literal["pixel_mean", "channel_mean", "channel_mean_std"]
+
+
+def statistics(image_set: ImageSet, kind: Kind, cache: Path | None = None) -> Statistics:
+    """The statistics of `image_set`, as float32 values that survive JSON; without "std" in `kind` std is ones.
 
     Where `cache` names a folder they are kept there in a file, found again by the fingerprint of the images
     and `kind`. A damaged file, or a folder that cannot be written, costs the computation and nothing else.
     ValueError where the set is empty or `kind` is not known.
     """
-    if kind not in ("pixel_mean", "channel_mean_std"):
-        raise ValueError(f"statistics: {kind!r} is not known, allowed are 'pixel_mean' and 'channel_mean_std'")
+    if kind not in get_args(Kind):
+        raise ValueError(f"statistics: {kind!r} is not known, allowed are {', '.join(map(repr, get_args(Kind)))}")
     if not len(image_set):
         raise ValueError(f"statistics: {image_set.name} has no images")
 
     def compute() -> dict[str, Any]:
         if kind == "pixel_mean":
             return Statistics(pixel_mean(image_set.images), [1.0] * 3)._asdict()
-        return Statistics(*channel_mean_std(image_set.images))._asdict()
+        mean, std = channel_mean_std(image_set.images)
+        return Statistics(mean, [1.0] * 3 if kind == "channel_mean" else std)._asdict()
 
     return Statistics(**kept(cache and cache / f"{kind}-{image_set.fingerprint}.json", compute))
 

@@ -11,8 +11,10 @@ Source: "Deep Residual Learning for Image Recognition" (arXiv:1512.03385), secti
 is that of "Identity Mappings in Deep Residual Networks" (arXiv:1603.05027), section 2.
 """
 
+import math
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -246,6 +248,17 @@ def initialise(model: nn.Module) -> None:
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.ones_(layer.weight)
             nn.init.zeros_(layer.bias)
+
+
+def to_fan_out(model: nn.Module) -> None:
+    """Convolutions that were drawn by `initialise` get the variance 2 / (kernel^2 * outputs): the backward derivation.
+
+    The draws stay and are scaled, so that a seed gives the same network but for this choice.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            with torch.no_grad():
+                layer.weight.mul_(math.sqrt(layer.in_channels / layer.out_channels))
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.photograph_recipe import PhotographRecipe
+from resnets.classification.recipe import ClassificationRecipe, ClassifierRecipe
 from resnets.classification.recipes import recipe
 from resnets.training.recipe import override
 
@@ -14,12 +16,12 @@ Band = tuple[float, float]
 # Scales
 
 
-def as_it_is(given: ClassificationRecipe) -> ClassificationRecipe:
+def as_it_is(given: ClassifierRecipe) -> ClassifierRecipe:
     """The recipe of the paper."""
     return given
 
 
-def a_tenth(given: ClassificationRecipe) -> ClassificationRecipe:
+def a_tenth(given: ClassifierRecipe) -> ClassifierRecipe:
     """The paper's schedule shortened ten times, all else as it is: 6,400 iterations, milestones at 3,200 and 4,800."""
 
     def tenth(value: int) -> int:
@@ -34,8 +36,29 @@ def a_tenth(given: ClassificationRecipe) -> ClassificationRecipe:
     )
 
 
-def seconds_only(given: ClassificationRecipe) -> ClassificationRecipe:
-    """Twelve iterations of sixteen handwritten digits: shows that everything runs, and nothing else."""
+def seconds_only(given: ClassifierRecipe) -> ClassifierRecipe:
+    """Twelve iterations of sixteen handwritten digits, or two of four small photographs: whether everything runs."""
+    return two_of_photographs(given) if isinstance(given, PhotographRecipe) else twelve_of_digits(given)
+
+
+def two_of_photographs(given: PhotographRecipe) -> PhotographRecipe:
+    """Squares of 32 pixels, the smallest that these networks take: those of 152 layers need seconds."""
+    return replace(
+        given,
+        crop=32,
+        iterations=2,
+        milestones=(1,)[: len(given.milestones)],
+        batch_size=4,
+        bn_batches=min(given.bn_batches, 2),
+        log_every=1,
+        evaluate_every=1,
+        checkpoint_every=2,
+    )
+
+
+def twelve_of_digits(given: ClassifierRecipe) -> ClassifierRecipe:
+    """Sixteen digits an iteration, cut and mirrored as digits are."""
+    assert isinstance(given, ClassificationRecipe)
     return replace(
         given,
         data="digits",
@@ -52,10 +75,10 @@ def seconds_only(given: ClassificationRecipe) -> ClassificationRecipe:
     )
 
 
-SCALES = {"paper": as_it_is, "short": a_tenth, "smoke": seconds_only}
+SCALES: dict[str, Callable[[ClassifierRecipe], ClassifierRecipe]] = {"paper": as_it_is, "short": a_tenth, "smoke": seconds_only}
 SURROGATES = {
     "short": "a tenth of the paper's iterations",
-    "smoke": "twelve iterations on the handwritten digits, which shows only that everything runs",
+    "smoke": "a few iterations on handwritten digits or drawn pictures, which shows only that everything runs",
 }
 """What is said of every figure that was measured at another scale than the paper's."""
 
@@ -74,6 +97,8 @@ class Entry:
     label: str = ""
     paper: float | None = None
     """The paper's test error; None where it prints none."""
+    paper_top5: float | None = None
+    """On ImageNet; there `paper` is top-1."""
     remark: str = ""
     """What is to be known of the paper's figure."""
     band: Band | None = None
@@ -85,11 +110,9 @@ class Entry:
     def name(self) -> str:
         return self.label or self.recipe
 
-    def planned(self, scale: str, seed: int) -> ClassificationRecipe:
-        """The run of one seed."""
-        chosen = override(recipe(self.recipe), [*self.changes, f"seed={seed}"])
-        assert isinstance(chosen, ClassificationRecipe)  # of small images; photographs have plans of their own
-        return SCALES[scale](chosen)
+    def planned(self, scale: str, seed: int) -> ClassifierRecipe:
+        """The run of one seed, unless the entry has a seed of its own."""
+        return SCALES[scale](override(recipe(self.recipe), [f"seed={seed}", *self.changes]))
 
     def folder(self, scale: str, seed: int) -> str:
         """The name of that run's folder."""
@@ -127,4 +150,8 @@ class Target:
     claims: tuple[Claim, ...] = ()
     curves: bool = False
     """Whether the paper shows it as error curves."""
+    protocol: str = "single"
+    """How photographs are tested, one of `evaluation.protocols`."""
+    against: str | None = None
+    """The name of the entry whose test error is taken off that of each other one, seed by seed."""
     remark: str = ""

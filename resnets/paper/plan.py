@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.record import append_result, result_of
 from resnets.classification.run import RECIPE, Run, open_run
 from resnets.classification.seeds import carry_out_together, runs_of
@@ -27,7 +27,7 @@ class Planned:
     """One run of a target."""
 
     entry: Entry
-    recipe: ClassificationRecipe
+    recipe: ClassifierRecipe
     folder: Path
 
 
@@ -44,19 +44,23 @@ class Plan:
 
 
 def chosen(target: Target, only: Iterable[str] | None) -> Target:
-    """The target with the entries called `only`: by their names, or by what stands behind the data set ("resnet20").
+    """The target with the entries called `only`, each by any of the names of `_called`; where several are, all.
 
     ValueError for a name there is not.
     """
     if only is None:
         return target
-    names = list(only)
-    known = {entry.name: entry.name for entry in reversed(target.entries)}
-    known |= {name.partition("-")[2]: name for name in known}
-    full = {known.get(name) for name in names}
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"only: there is no {unknown[0]!r}; there are {', '.join(e.name for e in target.entries)}")
-    return replace(target, entries=tuple(entry for entry in target.entries if entry.name in full))
+    names = set(only)
+    if unknown := sorted(names.difference(*map(_called, target.entries))):
+        there = ", ".join(_called(entry)[-1] for entry in target.entries)
+        raise ValueError(f"only: there is no {unknown[0]!r}; there are {there}")
+    return replace(target, entries=tuple(entry for entry in target.entries if names.intersection(_called(entry))))
+
+
+def _called(entry: Entry) -> list[str]:
+    """What a user may call it: "cifar10-resnet20" or "resnet20"; of changed recipes what is changed, "decay of all"."""
+    _, comma, changed = entry.name.partition(", ")
+    return [changed] if comma else [entry.name.partition("-")[2], entry.name]
 
 
 def plan(target: Target, scale: str, seeds: Iterable[int], recorded: Sequence[Record], out: Path) -> Plan:
@@ -129,8 +133,7 @@ def commands(plan: Plan, results: Path | None) -> list[str]:
     """A command for each run that is missing, to be typed anywhere, in any order, and again where it was stopped."""
     found = []
     for given in plan.missing:
-        changes = [*given.entry.changes, *_scaled(given)]
-        words = ["resnets", "train", given.entry.recipe, *changes, f"seed={given.recipe.seed}"]
+        words = ["resnets", "train", given.entry.recipe, *changed_words(given)]
         begin = shlex.join([*words, "--out", str(given.folder), *(["--results", str(results)] if results else [])])
         again = shlex.join(["resnets", "train", "--resume", str(given.folder)])
         again += f" --results {shlex.quote(str(results))}" if results else ""
@@ -138,11 +141,13 @@ def commands(plan: Plan, results: Path | None) -> list[str]:
     return found
 
 
-def _scaled(given: Planned) -> list[str]:
-    """The fields that the scale has changed, as `resnets train` takes them."""
-    usual = given.entry.planned("paper", given.recipe.seed).to_dict()
-    changed = {name: value for name, value in given.recipe.to_dict().items() if value != usual[name]}
-    return [f"{name}={_word(value)}" for name, value in changed.items()]
+def changed_words(given: Planned) -> list[str]:
+    """The fields that entry, scale and seed change in the recipe, as `resnets train` takes them."""
+    entry = given.entry
+    usual = entry.planned("paper", given.recipe.seed).to_dict()
+    scaled = {name: value for name, value in given.recipe.to_dict().items() if value != usual[name]}
+    changed = [word for word in entry.changes if not word.startswith("seed=")]
+    return [*changed, *(f"{name}={_word(value)}" for name, value in scaled.items()), f"seed={given.recipe.seed}"]
 
 
 def _word(value: object) -> str:

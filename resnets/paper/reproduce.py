@@ -22,10 +22,10 @@ from resnets.paper.figure7 import figure7
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.photographs import PHOTOGRAPHS, photograph_plan
 from resnets.paper.plan import Plan, carry_out_missing, chosen, plan, plan_text, write_jobs
-from resnets.paper.tabled import aligned, claims_lines, heading, notes, table_text
+from resnets.paper.tabled import aligned, claims_lines, compared, heading, notes, table_text
 from resnets.paper.tables import TABLES
 from resnets.paper.targets import TARGETS
-from resnets.paper.verdicts import Row, failures, judged, rows_of
+from resnets.paper.verdicts import Row, differences, failures, judged, rows_of
 from resnets.report.figures import Curve, error_curves, save_png
 from resnets.report.figures import degradation as degradation_figure
 
@@ -113,15 +113,17 @@ def _answer(asked: Asked, target: Target, rows: list[Row], out: Path) -> Answer:
     """Table, claims and figure of what has been run."""
     claims = [] if asked.scale == "smoke" else judged(target, rows)
     figure = _save_curves(asked, target, rows, out)
-    parts = [heading(target, asked.scale), table_text(rows, asked.scale), "\n".join(claims_lines(claims))]
-    parts += ["\n".join(notes(rows)), target.remark, str(figure or "")]
+    less = differences(target, rows)
+    parts = [heading(target, asked.scale), table_text(rows, asked.scale, less), compared(target)]
+    parts += ["\n".join(claims_lines(claims)), "\n".join(notes(rows)), target.remark, str(figure or "")]
     record = {
         "what": asked.what,
         "title": target.title,
         "source": target.source,
         "scale": asked.scale,
         "surrogate": SURROGATES.get(asked.scale),
-        "rows": [row.to_dict() for row in rows],
+        "rows": [{**row.to_dict(), "difference": (less or {}).get(row.entry.name)} for row in rows],
+        "against": target.against,
         "claims": [one.to_dict() for one in claims],
         "figure": figure and str(figure),
     }

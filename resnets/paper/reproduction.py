@@ -11,16 +11,22 @@ from resnets.paper.images import study_image
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import conditions, missing, table
 from resnets.paper.reproduce import listing
-from resnets.paper.tabled import claims_lines, notes, table_markdown
+from resnets.paper.tabled import claims_lines, compared, notes, table_markdown
 from resnets.paper.targets import TARGETS
-from resnets.paper.verdicts import OPEN, judged, rows_of
+from resnets.paper.verdicts import OPEN, differences, judged, rows_of
 
 
 def reproduced(results: Path) -> str:
     """All targets of which something was measured, at the paper's scale and at shorter ones."""
     lines = read_lines(results / "cifar10.jsonl")
-    parts = [_target(name, target, lines) for name, target in TARGETS.items()]
+    parts = [_target(name, target, lines) for name, target in TARGETS.items() if name != "choices"]
     return "\n\n".join(filter(None, parts)) or missing("resnets reproduce table6 --results results/cifar10.jsonl")
+
+
+def choices(results: Path) -> str:
+    """What it changes to read the paper otherwise where it is silent."""
+    found = _target("choices", TARGETS["choices"], read_lines(results / "cifar10.jsonl"))
+    return found or missing("resnets reproduce choices --scale short --results results/cifar10.jsonl")
 
 
 def _target(name: str, target: Target, lines: list[Record]) -> str:
@@ -37,11 +43,14 @@ def _scale(target: Target, scale: str, lines: list[Record]) -> str:
     if not measured:
         return ""
     shown = [one for one in judged(target, rows) if one.verdict != OPEN]
-    said = [f"- {text}." for text in (*claims_lines(shown), *notes(measured))]
+    sentences = filter(None, (compared(target), *claims_lines(shown), *notes(measured)))
+    said = [f"- {text}." for text in sentences]
     head = f"**A surrogate: {SURROGATES[scale]}.** Not to be held against the paper's figures.\n\n" if surrogate else ""
     without = f"Not measured: {len(rows) - len(measured)} of {len(rows)} rows." if len(measured) < len(rows) else ""
     where = conditions(run for row in measured for run in row.runs)
-    return "\n\n".join(filter(None, [head + table_markdown(rows, scale), "\n".join(said), without, where]))
+    return "\n\n".join(
+        filter(None, [head + table_markdown(rows, scale, differences(target, rows)), "\n".join(said), without, where])
+    )
 
 
 def listed_targets(results: Path) -> str:
@@ -98,10 +107,28 @@ def _gradients_said(line: Record) -> str:
     )
 
 
+def _learning_said(line: Record) -> str:
+    said, least = [], float("inf")
+    for net in line["networks"]:
+        ratios = [maps[0] / maps[-1] for maps in net["maps"]]
+        least = min(least, *ratios)
+        times = listed(map(_figures, ratios))
+        error = f"; its training error has come to {net['train_error'][-1]:.1f} %" if len(ratios) > 1 else ""
+        said.append(f"{net['name']}: {times} times after {listed(net['steps'])} iterations{error}")
+    return (
+        "How much stronger the signal is that comes back to the first layer than at the last, the norms as above. "
+        f"{'. '.join(said)}. At no time does the first layer get less than {least:.2g} times what the last gets."
+    )
+
+
 def _towards_the_input(ratio: float) -> str:
     """Whether gradients vanish: the norm at the first layer over that at the last."""
-    times = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
-    return f"grows {times} times" if ratio >= 1 else f"falls to {ratio:.3g} of it"
+    return f"grows {_figures(ratio)} times" if ratio >= 1 else f"falls to {_figures(ratio)} of it"
+
+
+def _figures(ratio: float) -> str:
+    """With three figures, or to a whole number."""
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def _growth_said(line: Record) -> str:
@@ -130,7 +157,8 @@ def _line_said(line: Record) -> str:
 _SAID: dict[str, tuple[str, Callable[[Record], str]]] = {
     "responses": ("Layer responses", _responses_said),
     "lesions": ("One unit taken out", _lesions_said),
-    "gradients": ("Gradients at initialisation", _gradients_said),
+    "gradients": ("Gradients through the depth", _gradients_said),
+    "learning": ("Gradients while networks learn", _learning_said),
     "growth": ("The constructed solution", _growth_said),
     "line": ("Between two solutions", _line_said),
 }
@@ -140,6 +168,7 @@ REPRODUCTION: dict[str, Callable[[Path], str]] = {
     "targets": listed_targets,
     "counts": counts_markdown,
     "reproduced": reproduced,
+    "choices": choices,
     "studied": studied,
 }
 """By the name of the block."""

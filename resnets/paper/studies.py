@@ -3,6 +3,7 @@
     resnets study responses cifar_resnet20 --data cifar10       Figure 7
     resnets study lesions cifar_resnet20 --data cifar10         one unit after the other taken out
     resnets study gradients --new cifar_plain56,cifar_resnet56 --data digits
+    resnets study learning --new cifar_plain20,cifar_resnet20 --data cifar10      the same while they are trained
     resnets study growth RUN --into cifar_resnet32              the constructed solution, and what training makes of it
     resnets study line RUN RUN                                  the loss between two solutions
 
@@ -12,24 +13,24 @@ Each gives a record, a line of `results/studies.jsonl`, and a figure of it.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from resnets.data.augment import Stream, crop_flip
 from resnets.evaluation.gradients import gradient_norms
 from resnets.evaluation.growth import grown
 from resnets.evaluation.lesions import error_of, lesions
 from resnets.evaluation.line import along_line
 from resnets.evaluation.responses import layer_responses
 from resnets.models.factory import create_model
+from resnets.paper.learning import gradients_while_learning, learning, steps_to
 from resnets.paper.lines import Record
-from resnets.paper.subjects import Subject, batches_of, data_of, fresh, images_of, subject
+from resnets.paper.subjects import BATCH, Subject, batches_of, data_of, fresh, images_of, subject
 from resnets.report import studies as figures
 from resnets.runtime import environment, resolve_device, set_precision
 from resnets.training.draws import GENERATOR
@@ -51,14 +52,23 @@ class Question:
     device: str = "auto"
     into: str | None = None
     """growth: the deeper network."""
-    iterations: int = 100
-    """growth: how long it is trained."""
+    iterations: int | None = None
+    """growth, learning: how long is trained; none: `ITERATIONS`."""
+
+    def trained(self, what: str) -> int:
+        """For how many iterations `what` trains."""
+        return ITERATIONS[what] if self.iterations is None else self.iterations
+
+
+ITERATIONS = {"growth": 100, "learning": 400}
 
 
 def study(what: str, question: Question) -> tuple[Record, str, Figure]:
     """The answer to one of `STUDIES`: a record, the same in words, and its figure. ValueError for another name."""
     if what not in STUDIES:
         raise ValueError(f"there is no study {what!r}, allowed are {', '.join(STUDIES)}")
+    if (question.iterations or 0) < 0:
+        raise ValueError(f"iterations is {question.iterations}, allowed is 0 or more")
     if not question.weights and not question.new:
         raise ValueError("weights: none are given, nor networks with --new")
     device = resolve_device(question.device)
@@ -128,6 +138,19 @@ def _gradients(question: Question, subjects: list[Subject], data: str, device: t
     return {"networks": networks}, "\n".join(lines)
 
 
+def _learning(question: Question, subjects: list[Subject], data: str, device: torch.device) -> Answer:
+    steps = steps_to(question.trained("learning"))
+    networks, lines = [], ["norm of the gradient with respect to layers' outputs: the first layer's over the last's"]
+    for one in subjects:
+        train = images_of(one, data, "train", None)
+        shown = batches_of(one, images_of(one, data, "train", min(question.images or 128, BATCH)), device)[0]
+        found = gradients_while_learning(one, train, shown, steps, question.seed)
+        networks.append({**found, "images": len(shown[1])})
+        ratios = ", ".join(f"{maps[0] / maps[-1]:.3g}" for maps in found["maps"])
+        lines.append(f"{one.name}: {ratios} times after {', '.join(map(str, steps))} iterations")
+    return {"networks": networks}, "\n".join(lines)
+
+
 def _growth(question: Question, subjects: list[Subject], data: str, device: torch.device) -> Answer:
     if question.into is None:
         raise ValueError("growth needs --into NAME, the deeper network")
@@ -143,7 +166,7 @@ def _growth(question: Question, subjects: list[Subject], data: str, device: torc
         pairs = [(one.model.eval()(images), deeper.eval()(images)) for images, _ in test]
     equal = all(torch.equal(a, b) for a, b in pairs)
     before = error_of(deeper, test)
-    curve = _train_on(question, one, deeper, added, data, test, device)
+    curve = _train_on(question, one, deeper, added, data, test)
     after = error_of(deeper, test)
     record = {
         "network": one.name,
@@ -156,7 +179,7 @@ def _growth(question: Question, subjects: list[Subject], data: str, device: torc
     text = (
         f"{one.name} as {question.into}, {len(added)} new units that compute zero: "
         f"logits {'equal, bit for bit' if equal else 'NOT equal'}; test error {before:.2f} %\n"
-        f"after {question.iterations} more iterations {after:.2f} %; responses of the new units "
+        f"after {question.trained('growth')} more iterations {after:.2f} %; responses of the new units "
         + ", ".join(f"{name} {values[-1]:.3f}" for name, values in curve["strengths"].items())
     )
     return record, text
@@ -169,23 +192,15 @@ def _train_on(
     added: list[str],
     data: str,
     test: list[tuple[Tensor, Tensor]],
-    device: torch.device,
 ) -> Record:
     """Trains `model` at a constant 0.01, batches of 64; its loss and the responses of the new units on the way."""
-    train = images_of(one, data, "train", None)
-    normalise, every = one.expected.normaliser(device), max(1, question.iterations // 10)
-    stream = Stream(len(train), 64, question.seed, padding=4, flip=data != "digits")
+    train, iterations = images_of(one, data, "train", None), question.trained("growth")
+    every, batch = max(1, iterations // 10), 64
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
     last = {name: [n for n, m in model.get_submodule(name).named_modules() if _is_3x3(m)][-1] for name in added}
     steps, losses, strengths, sums = [0], [], {name: [0.0] for name in added}, []
-    for step in range(question.iterations):
-        batch = stream.batch(step)
-        images = crop_flip(normalise(train.images[batch.indices].to(device)), batch.top, batch.left, batch.flip, 4)
-        loss = F.cross_entropy(model.train()(images), train.labels[batch.indices].to(device))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        sums.append(loss.item())
+    for step, (loss, _) in enumerate(islice(learning(model, optimizer, one, train, batch, question.seed), iterations)):
+        sums.append(loss)
         losses += [sums[0]] if step == 0 else []
         if (step + 1) % every == 0:
             found = layer_responses(model, [test[0][0]])
@@ -193,7 +208,7 @@ def _train_on(
                 strengths[name].append(found[f"{name}.{last[name]}"])
             steps.append(step + 1)
             losses.append(sum(sums[-every:]) / every)
-    return {"steps": steps, "losses": losses, "strengths": strengths, "lr": 0.01, "batch": 64}
+    return {"steps": steps, "losses": losses, "strengths": strengths, "lr": 0.01, "batch": batch}
 
 
 def _is_3x3(module: nn.Module) -> bool:
@@ -223,6 +238,7 @@ STUDIES: dict[str, Callable[[Question, list[Subject], str, torch.device], Answer
     "responses": _responses,
     "lesions": _lesions,
     "gradients": _gradients,
+    "learning": _learning,
     "growth": _growth,
     "line": _line,
 }
@@ -242,6 +258,7 @@ DRAWN: dict[str, Callable[[Record], Figure]] = {
     "responses": lambda record: figures.responses(_named(record, "std")),
     "lesions": lambda record: figures.lesions(_named(record, "whole", "without")),
     "gradients": lambda record: figures.gradients(_named(record, "maps", "weights")),
+    "learning": lambda record: figures.learning(_named(record, "steps", "maps")),
     "growth": lambda record: figures.growth(record["steps"], record["losses"], record["strengths"]),
     "line": lambda record: figures.line(record["points"], (record["ends"][0], record["ends"][1])),
 }

@@ -12,7 +12,7 @@ from resnets.classification.run import RECIPE, open_run
 from resnets.classification.trained import preprocessing_of
 from resnets.data.images import ImageSet
 from resnets.data.sources import data_home, open_data
-from resnets.data.statistics import statistics
+from resnets.data.statistics import Kind, statistics
 from resnets.models.catalog import row
 from resnets.models.factory import create_model, load
 from resnets.models.weights import read_weights
@@ -74,7 +74,7 @@ def fresh(name: str, data: str, seed: int, device: torch.device) -> Subject:
     return Subject(f"{name}, new", model.to(device), expected, None)
 
 
-def _expected(data: str, model: str, normalisation: Literal["pixel_mean", "channel_mean_std"]) -> Preprocessing:
+def _expected(data: str, model: str, normalisation: Kind) -> Preprocessing:
     size = row(model).input_size
     train = open_data(data, "train", size)
     mean, std = statistics(train, normalisation, data_home() / "statistics")

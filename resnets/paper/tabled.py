@@ -10,11 +10,22 @@ from resnets.training.progress import duration
 
 _PAPERS = ("paper", "band", "verdict")
 """Columns in which a surrogate has nothing."""
-_ALIGNED = {"network": "l", "paper": "r", "measured": "r", "band": "l", "verdict": "l", "hardware": "l", "time": "r"}
+_ALIGNED = {
+    "network": "l",
+    "paper": "r",
+    "measured": "r",
+    "difference": "r",
+    "band": "l",
+    "verdict": "l",
+    "hardware": "l",
+    "time": "r",
+}
+Differences = dict[str, list[float]] | None
+"""By name of a row what `verdicts.differences` says; None: there is no such column."""
 
 
-def cells(row: Row) -> dict[str, str]:
-    """A row by the heads of its columns; errors in percent."""
+def cells(row: Row, points: Sequence[float] = ()) -> dict[str, str]:
+    """A row by the heads of its columns; errors in percent. `points`: its differences to another row, one a seed."""
     errors = row.errors()
     hardware = dict.fromkeys(f"{run['device']}, {run['precision']}" for run in row.runs)
     return {
@@ -25,6 +36,7 @@ def cells(row: Row) -> dict[str, str]:
         if "read off" in row.entry.remark
         else f"{row.paper:.2f}",
         "measured": _measured(errors, [run["seed"] for run in row.runs]),
+        "difference": _difference(points),
         "band": _band(row.band),
         "verdict": row.verdict,
         "hardware": "; ".join(hardware),
@@ -40,6 +52,13 @@ def _measured(errors: Sequence[float], seeds: Sequence[int]) -> str:
     return f"{mean(errors):.2f} ± {stdev(errors):.2f} ({len(errors)} seeds)"
 
 
+def _difference(points: Sequence[float]) -> str:
+    """ "+0.13 ± 0.22": mean and sample standard deviation over paired seeds."""
+    if len(points) < 2:
+        return "".join(f"{value:+.2f}" for value in points)
+    return f"{mean(points):+.2f} ± {stdev(points):.2f}"
+
+
 def _band(band: Band | None) -> str:
     return "" if band is None else f"{band[0]:.2f} to {band[1]:.2f}"
 
@@ -50,16 +69,20 @@ def heading(target: Target, scale: str) -> str:
     return f"{target.title}; {target.source}; error in %{surrogate}"
 
 
-def _columns(scale: str) -> list[str]:
-    return [name for name in _ALIGNED if scale == "paper" or name not in _PAPERS]
+def _columns(scale: str, less: Differences) -> list[str]:
+    left_out = (*([] if scale == "paper" else _PAPERS), *(["difference"] if less is None else []))
+    return [name for name in _ALIGNED if name not in left_out]
 
 
-def table_text(rows: Sequence[Row], scale: str) -> str:
+def _lines(rows: Sequence[Row], names: Sequence[str], less: Differences) -> list[list[str]]:
+    said = (cells(row, (less or {}).get(row.entry.name, ())) for row in rows)
+    return [[found[name] for name in names] for found in said]
+
+
+def table_text(rows: Sequence[Row], scale: str, less: Differences = None) -> str:
     """The rows in columns of letters of one width."""
-    names = _columns(scale)
-    return aligned(
-        [names, *([cells(row)[name] for name in names] for row in rows)], "".join(_ALIGNED[name] for name in names)
-    )
+    names = _columns(scale, less)
+    return aligned([names, *_lines(rows, names, less)], "".join(_ALIGNED[name] for name in names))
 
 
 def aligned(lines: Sequence[Sequence[str]], alignment: str) -> str:
@@ -72,10 +95,10 @@ def aligned(lines: Sequence[Sequence[str]], alignment: str) -> str:
     )
 
 
-def table_markdown(rows: Sequence[Row], scale: str) -> str:
+def table_markdown(rows: Sequence[Row], scale: str, less: Differences = None) -> str:
     """The rows as documents have them; those that were not run are left out."""
-    names = _columns(scale)
-    lines = [[cells(row)[name] for name in names] for row in rows if row.runs]
+    names = _columns(scale, less)
+    lines = _lines([row for row in rows if row.runs], names, less)
     return table(names, "".join(_ALIGNED[name] for name in names), lines)
 
 
@@ -92,6 +115,11 @@ def _points(one: Judged) -> str:
         return f" ({each(one.points)} %; asked is {side} {one.asked:g})"
     points = ", ".join(f"{value:+.2f}" for value in one.points)
     return f" ({points} points; asked are more than {one.asked:g}{' in every seed' if one.claim.every_seed else ''})"
+
+
+def compared(target: Target) -> str:
+    """What the column of differences holds, "" where there is none."""
+    return f"difference: test error less that of {target.against}, seed by seed, in points" if target.against else ""
 
 
 def notes(rows: Sequence[Row]) -> list[str]:

@@ -52,7 +52,7 @@ TABLES: dict[str, PaperTable] = {
         "errors of single models on ImageNet validation, dense at several scales",
         _TOP,
         (
-            ("VGG (ILSVRC'14)", None, 8.43),
+            ("VGG (ILSVRC'14), test images", None, 8.43),
             ("GoogLeNet (ILSVRC'14)", None, 7.89),
             ("VGG (v5)", 24.4, 7.1),
             ("PReLU-net", 21.59, 5.71),

@@ -61,6 +61,13 @@ _DEEPEST = (
 )
 _THREE_TIMES = ("iterations=192000", "milestones=96000,144000")
 _OPTIONS = {option: (f"changes.shortcut={option}",) for option in ("B", "C")}
+_CHOICES = {
+    "fan-out": ("initialisation=fan_out",),
+    "zeros on both sides": ("changes.zeros=both",),
+    "decay of all": ("decay=all",),
+    "channel mean": ("normalisation=channel_mean",),
+}
+"""What the other reading of each choice is called, and the fields it changes."""
 _BOTH = ("cifar10", "cifar100")
 _MANIPULATED = ("scaling", "exclusive_gating", "conv")
 _ORDERS = ("bn_after_addition", "relu_before_addition", "relu_only")
@@ -136,6 +143,16 @@ TARGETS: dict[str, Target] = {
             ),
         ),
         curves=True,
+    ),
+    "choices": Target(
+        title="one choice after the other that the paper leaves open, ResNet-20 on CIFAR-10",
+        source="README, deviations and choices",
+        entries=(
+            *_own((20,), "resnet"),
+            *_rows(["cifar10-resnet20-45k"]),
+            *_changed("cifar10-resnet20", _CHOICES),
+        ),
+        against="cifar10-resnet20",
     ),
     "identity-shortcuts": Target(
         title="manipulated shortcuts of ResNet-110 on CIFAR-10",

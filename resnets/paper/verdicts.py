@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import departures, is_papers
 from resnets.paper.entries import SURROGATES, Band, Claim, Entry, Target
 from resnets.paper.lines import Record
@@ -26,7 +26,7 @@ INSIDE, BETTER, OUTSIDE, SURROGATE, MISSING = (
 HOLDS, FAILS, CONTRADICTED, OPEN = "holds", "does not hold", "does not hold (weak)", "not measured"
 
 
-def is_of(line: Record, planned: ClassificationRecipe) -> bool:
+def is_of(line: Record, planned: ClassifierRecipe) -> bool:
     """Whether the run of `line` is that of `planned`, whatever its precision and hardware."""
     return (
         (line["recipe"], line["model"], line["seed"]) == (planned.name, planned.model, planned.seed)
@@ -175,6 +175,21 @@ def _judge(claim: Claim, rows: dict[str, Row]) -> Judged:
         return Judged(claim, list(worse.values()), surrogate)
     better = {run["seed"]: run[claim.error] for run in rows[claim.than].runs}
     return Judged(claim, [worse[seed] - better[seed] for seed in worse if seed in better], surrogate)
+
+
+def differences(target: Target, rows: Sequence[Row]) -> dict[str, list[float]] | None:
+    """By its name each other row's test error less that of the row `against`, in points, one a seed that both have.
+
+    None where the target compares nothing so.
+    """
+    if target.against is None:
+        return None
+    first = {run["seed"]: run["test_error"] for row in rows if row.entry.name == target.against for run in row.runs}
+    return {
+        row.entry.name: [run["test_error"] - first[run["seed"]] for run in row.runs if run["seed"] in first]
+        for row in rows
+        if row.entry.name != target.against
+    }
 
 
 def failures(rows: Sequence[Row], claims: Sequence[Judged]) -> list[str]:

@@ -71,15 +71,31 @@ def gradients(networks: Mapping[str, tuple[Numbers, Numbers]], width: float = 7.
     for place, (axes, title) in enumerate(zip(panels, titles, strict=True)):
         for index, (name, norms) in enumerate(networks.items()):
             _line(axes, range(1, len(norms[place]) + 1), norms[place], f"{place}:{name}", index)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(numticks=7))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        _logarithmic(axes)
         axes.set_title(title)
         axes.set_xlabel("layer")
         _whole_numbers(axes)
     panels[0].set_ylabel("norm of the gradient")
     _names(figure, networks)
+    return figure
+
+
+@styled
+def learning(networks: Mapping[str, tuple[Sequence[int], Sequence[Numbers]]], width: float = 7.6) -> Figure:
+    """Gradient norms of the layers' outputs while networks learn: a panel each, a line for each step (steps, norms)."""
+    figure = new_figure(width, 0.5 * width)
+    panels = figure.subplots(1, len(networks), sharey=True, squeeze=False)[0]
+    moments = list(dict.fromkeys(step for steps, _ in networks.values() for step in steps))
+    for axes, (name, (steps, norms)) in zip(panels, networks.items(), strict=True):
+        for step, values in zip(steps, norms, strict=True):
+            _line(axes, range(1, len(values) + 1), values, f"{name}:{step}", moments.index(step))
+        axes.set_title(drawable(name, 24))
+        axes.set_xlabel("layer")
+        _whole_numbers(axes)
+    for axes in panels:
+        _logarithmic(axes)
+    panels[0].set_ylabel("norm of the gradient")
+    _names(figure, {f"{step:,} iterations" if step else "before training": step for step in moments})
     return figure
 
 
@@ -137,6 +153,15 @@ def _line(
         marker=marker or ("o" if len(y) < 40 and style == "-" else None), markersize=3.5, label=label,
     )  # fmt: skip
     axes.grid(axis="y")
+
+
+def _logarithmic(axes: Axes) -> None:
+    """What has been drawn; with marks enough to be read, however narrow the range."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(numticks=7) if high > 100 * low else LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _whole_numbers(axes: Axes) -> None:
