@@ -15,6 +15,7 @@ _checker = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 _hook = jaxtyping.install_import_hook("resnets", _checker)
 
 import torch  # noqa: E402 - after the number of threads
+from commands import blank_figures  # noqa: E402 - after the hook
 from numpy_nets import WIDTHS  # noqa: E402
 
 from resnets.classification.recipe import ClassificationRecipe  # noqa: E402 - after the hook
@@ -70,6 +71,12 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     identify._beginning.cache_clear()
     yield
     identify._beginning.cache_clear()
+
+
+@pytest.fixture
+def blank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages of runs have blank figures: drawing takes longer than all else of a short run."""
+    monkeypatch.setattr("resnets.report.page._figures", blank_figures)
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from resnets.cli import main
 from resnets.data.digits import digits
 from resnets.version import __version__
 
+pytestmark = pytest.mark.usefixtures("blank")
+
 
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:

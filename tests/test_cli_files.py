@@ -18,6 +18,8 @@ from resnets.training.checkpoint import checkpoints, newest
 
 TRAIN = ["train", "digits-resnet20", *TINY]
 
+pytestmark = pytest.mark.usefixtures("blank")
+
 
 def mount(*words: str | Path) -> None:
     """As root on Linux; elsewhere the test is skipped."""

@@ -1,13 +1,15 @@
 """Lists of photographs: CSV and Parquet, classes and splits, and what is refused by its row."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from photographs import folder_of
+import torch
+from photographs import folder_of, photographs_of
 
 from resnets.data.folder import photographs
-from resnets.data.lists import listed
+from resnets.data.lists import listed, write_list
 
 
 def silent(message: str) -> None:
@@ -57,6 +59,36 @@ def test_without_splits_the_test_is_that_of_the_folder(tmp_path: Path) -> None:
         )
         assert found.fingerprint == expected.fingerprint
     assert said[1].endswith("no column split, so a fifth of each class is the test: 3 of 19 are for test")
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    """Each part in its order, labels and classes as they were, though not sorted; validation is neither of the two."""
+    folder_of(tmp_path / "set", {"a, b": 10, "猫": 9})
+    train, test = (photographs(tmp_path / "set", split, silent) for split in ("train", "test"))
+    train, test = (replace(part, classes=("z", "y, x")) for part in (train, test))
+    held, kept = train.subset(torch.tensor([1, 9])), train.subset(torch.tensor([8, 0, 15]))
+    path = tmp_path / "runs" / "split.csv"
+    path.parent.mkdir()
+    write_list(path, {"train": kept, "validation": held, "test": test})
+    said: list[str] = []
+    for part, split in ((kept, "train"), (test, "test")):
+        found = listed(path, split, said.append)
+        assert found.names == tuple(str(tmp_path / "set" / name) for name in part.names)
+        assert (found.labels.tolist(), found.classes) == (part.labels.tolist(), part.classes)
+        assert [found.read(i) for i in range(len(found))] == [part.read(i) for i in range(len(part))]
+    assert said == [f"{path}: rows whose split is test are the test, 2 for validation are not read"] * 2
+    write_list(path, {"train": kept, "validation": held})
+    assert listed(path, "test").labels.tolist() == held.labels.tolist()  # for want of a test
+
+
+def test_what_cannot_be_listed(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    with pytest.raises(ValueError, match=r"list\.csv: not written, for the pictures of set are no files of their own$"):
+        write_list(path, {"train": photographs_of([b"1", b"2"])})
+    strange = replace(photographs_of([b"1"]), files=(tmp_path / "\udcff.jpg",))
+    with pytest.raises(ValueError, match=r"list\.csv: not written, for a picture's name is not UTF-8$"):
+        write_list(path, {"train": strange})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_is_not_there_is_named_when_it_is_read(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(degradation, "recipe", tiny)
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.usefixtures("short", "blank")
 def test_four_nets_and_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["reproduce", "degradation", "--out", str(tmp_path), "--seeds", "3", "--json"]
     assert main(words) == 0
@@ -57,7 +57,7 @@ def test_four_nets_and_a_figure(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert changed == {unfinished}
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.usefixtures("short", "blank")
 def test_a_run_of_another_recipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "digits-plain20-seed0"
     assert main(["train", "digits-plain20", *TINY, "iterations=3", "--out", str(folder)]) == 0

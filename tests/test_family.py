@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from family import DRAWING, SMALL, TWINS, count, images, net, settled, table, unchecked
+from family import DRAWING, SMALL, count, images, net, settled, table, unchecked
 from torch import nn
 from torchvision.models import get_model_weights
 
@@ -22,7 +22,18 @@ from resnets.models.rows import ROWS
 from resnets.models.stochastic_depth import StochasticDepth
 from resnets.models.weights import read_weights, write_weights
 
-CATALOGUE = [pytest.param(name, marks=pytest.mark.slow if name in TWINS else ()) for name in list_models()]
+
+def first_of_its_kind() -> list[str]:
+    """Of the networks that differ in nothing but sizes the first, which is the smallest or nearly so."""
+    kinds: dict[Any, str] = {}
+    for name, entry in ROWS.items():
+        choices = {key: value for key, value in entry.arguments.items() if value is None or type(value) in (str, bool)}
+        kinds.setdefault((entry.builder, *sorted(choices.items())), name)
+    return list(kinds.values())
+
+
+KINDS = first_of_its_kind()
+CATALOGUE = [pytest.param(name, marks=() if name in KINDS else pytest.mark.slow) for name in list_models()]
 
 # ------------------------------------------------------------------------------------------------------------
 # Counts

@@ -111,7 +111,9 @@ def test_depth_is_in_the_name(name: str) -> None:
     assert row(name).counted(table(name)) == int(digits[0])
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in TWINS else ()) for name in list_models()]
+)
 def test_the_file_of_counts_is_up_to_date(name: str) -> None:
     spec = model_spec(name)
     assert (spec.layers, spec.params, spec.multiply_adds) == counted(name), "python -m resnets.paper.documents"

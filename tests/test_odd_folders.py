@@ -43,11 +43,18 @@ def test_from_the_check_to_the_page(odd: Path, tmp_path: Path, capsys: pytest.Ca
     assert "without a test picture: single" in text
     run = tmp_path / "run"
     assert main(["train", "--data", str(odd), *TINY, "--out", str(run), "--json"]) == 0
-    capsys.readouterr()
+    said = capsys.readouterr().err
+    assert "departs from the paper" not in said
+    assert "a recipe made for these pictures, which is no paper's" in said
     page = (run / "report.html").read_text(encoding="utf-8")
     assert all(name in page for name in COUNTS)
+    assert "Departures from the paper" not in page
     assert main(["evaluate", str(run), "--data", str(odd), "--json"]) == 0
     (result,) = json.loads(capsys.readouterr().out)["results"]
+    # The list that the run left is the same split, for others and for us.
+    assert main(["evaluate", str(run), "--data", str(run / "split.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["results"] == [result]
+    assert (run / "split.csv").read_text(encoding="utf-8").count(",train\n") == 2 + 20 + 1
     found = {entry["name"]: (entry["images"], entry["wrong"]) for entry in result["per_class"]}
     assert {name: images for name, (images, _) in found.items()} == {"Zürich 🏔": 1, "猫": 1, "single": 0, "viele": 5}
     # The same answers one by one, through files alone.

@@ -76,6 +76,7 @@ def test_an_event_that_one_of_them_has() -> None:
     assert parting_text(where_they_part(one, warm), 5).endswith("event nothing and the warm-up ends")
 
 
+@pytest.mark.usefixtures("blank")
 def test_the_command_on_runs_that_differ_in_one_field(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

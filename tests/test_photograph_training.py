@@ -44,7 +44,7 @@ STEPS = (*SMALL, "milestones=3,5")
 PLATEAU = (*STEPS, "schedule=plateau", "plateau_patience=1", "validation_images=4")
 MODERN = (*SMALL, "warmup_iterations=2", "sizes=32,40")
 
-pytestmark = pytest.mark.usefixtures("narrow")
+pytestmark = pytest.mark.usefixtures("narrow", "blank")
 
 
 def run(*words: str | int | Path) -> int:

@@ -3,10 +3,11 @@
 How each command is treated is said in `HOW`; one that is not listed there fails.
 
     run        as it stands, through `resnets.cli.main`, in a temporary folder
-    shortened  the same with `SHORT` behind it: the digits for CIFAR-10, four iterations of sixteen images
+    shortened  the same with `SHORT` behind it: the digits for CIFAR-10, four iterations of sixteen images; pages of
+               trainings have blank figures, `resnets report` and `compare` draw theirs
     parsed     by the real parser only, because it asks the network or takes minutes
     torchrun   by torchrun's parser and ours; tests/test_ranks.py starts it
-    module     `python -m resnets.paper.documents ...` as it stands, in the checkout
+    module     `python -m resnets.paper.documents ...` with nothing to do: tests/test_documents.py asks what it asks
     make       the target is there, with what it runs
     shell      sets up the shell; the folder it names is the one that the Makefile makes
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from commands import blank_figures
 from PIL import Image
 from torch.distributed.run import parse_args as parse_torchrun
 
@@ -99,6 +101,7 @@ def test_command(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch)
         case "shortened":
             # a folder of pictures stays one
             short = [s for s in SHORT.split() if "--data" not in words or not s.startswith("data=")]
+            monkeypatch.setattr("resnets.report.page._figures", blank_figures)
             assert main([*words[1:], *short]) == 0
         case "parsed":
             parse(words[1:])
@@ -109,6 +112,8 @@ def test_command(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch)
         case "module":
             assert words[:3] == ["python", "-m", "resnets.paper.documents"]
             monkeypatch.chdir(ROOT)
+            for asked in ("stale", "stale_counts", "stale_figures"):
+                monkeypatch.setattr(documents, asked, lambda *_: {})
             assert documents.main(words[3:]) == 0
         case "make":
             dry = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, text=True)

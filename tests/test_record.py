@@ -60,6 +60,7 @@ def test_the_curve_of_a_run(run: Path) -> None:
     assert curve["test_error"][-1] == pytest.approx(result["test_error"], abs=0.0051)
 
 
+@pytest.mark.usefixtures("blank")
 def test_a_run_that_has_finished_can_be_recorded_once_more(copy: Path, tmp_path: Path) -> None:
     """With what a line has learnt to say since the run ended."""
     weights = (copy / "model.safetensors").stat().st_mtime_ns

@@ -68,8 +68,7 @@ def test_killed_again_and_again(whole: Path, tmp_path: Path) -> None:
     kill(log, folder, 0, 0.3, *SHORT, "--out", folder)  # perhaps before there is a folder
     begin = ("train", "--resume", folder) if (folder / "recipe.json").exists() else (*SHORT, "--out", folder)
     kill(log, folder, 5, 0.05, *begin)
-    for step in sorted(random.sample(range(10, 35, 5), 2)):
-        kill(log, folder, step, 0.05, "train", "--resume", folder)
+    kill(log, folder, random.choice(range(10, 35, 5)), 0.05, "train", "--resume", folder)
     finish(log, "train", "--resume", folder)
     same(folder, whole)
     assert not list(folder.rglob(".*.tmp"))
@@ -106,26 +105,34 @@ def test_killed_where_the_network_draws(tmp_path: Path) -> None:
 
 
 def test_stopped_with_the_state_saved(whole: Path, tmp_path: Path) -> None:
-    """SIGTERM, then Ctrl-C, each to a new interpreter; then to the end."""
-    folder = tmp_path / "run"
-    words: tuple[str | Path, ...] = (*SHORT, "--out", folder)
-    for signum, status, after in ((signal.SIGTERM, 143, 5), (signal.SIGINT, 130, 20)):
-        process = start(*words, "--json")
-        wait_for_step(process, folder, after)
-        process.send_signal(signum)
-        out, err = process.communicate()
-        assert (process.returncode, out) == (status, "")
-        state = newest(folder / "checkpoints")
-        assert state is not None
-        said = err.splitlines()[-1]
-        assert f"stopped by {signum.name} after {state.step} iterations, state saved" in said
-        assert f"`resnets train --resume {folder}`" in said
-        assert 0 <= state.step - last_step(folder) < 5  # the very step: nothing that was done is lost
-        assert not (folder / "model.safetensors").exists()
-        words = ("train", "--resume", folder)
-    finish(tmp_path / "log", *words)
+    """SIGTERM to a new interpreter, then Ctrl-C; then to the end."""
+    folder, log = tmp_path / "run", tmp_path / "log"
+    process = start(*SHORT, "--json", "--out", folder)
+    wait_for_step(process, folder, 5)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (143, "")
+    _saved(folder, err, "SIGTERM")
+    again = fork(log, "train", "--resume", folder)
+    wait_for_step(again, folder, 20)
+    os.kill(again.pid or 0, signal.SIGINT)
+    again.join()
+    assert again.exitcode == 130
+    _saved(folder, log.read_text(), "SIGINT")
+    finish(log, "train", "--resume", folder)
     same(folder, whole)
     assert len(open_run(folder).record["sessions"]) == 3
+
+
+def _saved(folder: Path, said: str, signal_name: str) -> None:
+    """The run in `folder` was stopped and said so last; what it did is in its newest checkpoint."""
+    state = newest(folder / "checkpoints")
+    assert state is not None
+    last = said.splitlines()[-1]
+    assert f"stopped by {signal_name} after {state.step} iterations, state saved" in last
+    assert f"`resnets train --resume {folder}`" in last
+    assert 0 <= state.step - last_step(folder) < 5  # the very step: nothing that was done is lost
+    assert not (folder / "model.safetensors").exists()
 
 
 def test_stopped_before_the_first_iteration(whole: Path, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from resnets.training.checkpoint import checkpoints, newest
 
 CPU = torch.device("cpu")
 
+pytestmark = pytest.mark.usefixtures("blank")
+
 
 def change(path: Path, **values: Any) -> None:
     """Edits fields of a JSON file by hand."""

@@ -36,6 +36,8 @@ EXPECTED = Preprocessing(crop=64, resize=70, mean=[0.4, 0.5, 0.6], std=[0.2, 0.3
 SHORT = ("crop=32", "batch_size=6", "iterations=6", "log_every=2", "evaluate_every=3", "checkpoint_every=3")
 SHORT = (*SHORT, "warmup_iterations=1", "precision=fp32")
 
+pytestmark = pytest.mark.usefixtures("blank")
+
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -135,6 +137,9 @@ def test_a_partial_start(pictures: str, partial: Path, tmp_path: Path, capsys: A
     assert stored == _baseline_by_hand(pictures, partial)
     assert f"a linear classifier on the features of the start: {stored['test_error']:.2f} %" in out
     assert "A linear classifier" in (run / "report.html").read_text()
+    for split in ("train", "test"):
+        ours, given = (open_photographs(data, split).read for data in (run / "split.csv", pictures))
+        assert [ours(index) for index in range(4)] == [given(index) for index in range(4)]
     assert json.loads((tmp_path / "results.jsonl").read_text())["baseline"] == stored
     _goes_on_with_the_same_start_only(run, partial, capsys)
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from resnets.classification.photograph_recipe import LEAST_CROP, PhotographRecipe
 from resnets.classification.recipe import ClassifierRecipe
-from resnets.classification.recipes import cifar10_resnet20_fast
+from resnets.classification.recipes import FOLDER, cifar10_resnet20_fast
 from resnets.data.images import ImageSet
 from resnets.data.shards import is_sharded
 from resnets.data.sources import IMAGENET, open_whole
@@ -139,7 +139,7 @@ def _small(
     iterations = _iterations(facts.train, batch, epochs=20, least=1_000, most=100_000)
     made = replace(
         cifar10_resnet20_fast(),
-        name=f"folder-{net.removeprefix('cifar_')}",
+        name=f"{FOLDER}-{net.removeprefix('cifar_')}",
         model=net,
         data=path,
         iterations=iterations,
@@ -165,7 +165,7 @@ def _photographs(
     epochs, least, most = (30, 300, 60_000) if start else (90, 1_000, 450_000)
     iterations = _iterations(facts.train, batch, epochs, least, most)
     made = PhotographRecipe(
-        name=f"folder-{net}",
+        name=f"{FOLDER}-{net}",
         model=net,
         data=path,
         iterations=iterations,

@@ -206,6 +206,15 @@ def _against(make: MakeRecipe, paper: Paper, given: ClassifierRecipe) -> list[st
     ]
 
 
+FOLDER = "folder"
+"""With this and a hyphen begin the names of recipes that were made for somebody's pictures, not taken from a paper."""
+
+
+def for_a_folder(given: ClassifierRecipe) -> bool:
+    """Whether a recipe was made for a folder of pictures: in what it departs from a paper is nobody's concern."""
+    return given.name.startswith(f"{FOLDER}-")
+
+
 def is_papers(phrases: list[str]) -> bool:
     """Whether a run with these departures is the paper's own recipe, whole: its figure may stand beside the paper's."""
     return all(phrase.startswith("precision:") for phrase in phrases)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from resnets.classification.examples import Examples
-from resnets.classification.recipes import is_papers
+from resnets.classification.recipes import for_a_folder, is_papers
 from resnets.classification.run import Run, open_run
 from resnets.evaluation.metrics import wilson
 from resnets.files import say
@@ -39,7 +39,7 @@ def describe_run(run: Run, published: Published) -> RunReport:
         title=f"{run.recipe.name}, seed {run.recipe.seed}",
         recipe=run.recipe.to_dict(),
         rows=rows,
-        departures=run.record["departures"],
+        departures=[] if for_a_folder(run.recipe) else run.record["departures"],
         environment={**_over(sessions), "precision": run.record["precision"], "sessions": len(sessions)}
         if sessions
         else {},

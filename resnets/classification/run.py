@@ -3,6 +3,7 @@
 runs/cifar10-resnet20-seed0/
     recipe.json          every field of the recipe
     run.json             command, precision, departures from the paper, data hashes, where each session ran
+    split.csv            of a folder of pictures: which is for training, which for the test
     metrics.jsonl        the journal
     checkpoints/         the last two
     model.safetensors    the final weights with all that is needed to use them
@@ -25,8 +26,9 @@ from torch import Tensor
 from resnets.classification.baseline import linear_baseline
 from resnets.classification.photograph_recipe import recipe_from
 from resnets.classification.recipe import ClassifierRecipe
-from resnets.classification.recipes import departures
+from resnets.classification.recipes import departures, for_a_folder
 from resnets.classification.task import Classification, Data, load_data
+from resnets.data.lists import write_list
 from resnets.evaluation.metrics import Counts, count
 from resnets.files import alone, say, sweep, write_atomic
 from resnets.group import launched, restarted
@@ -39,6 +41,7 @@ from resnets.training.parallel import check
 from resnets.training.recipe import override
 
 RECIPE, RECORD, EVALUATION, WEIGHTS = "recipe.json", "run.json", "evaluation.json", "model.safetensors"
+SPLIT = "split.csv"
 RECORD_FIELDS = ("command", "device", "precision", "departures", "data", "sessions")
 _COUNTED = ("images", "top1_error", "top1_wrong", "per_class", "confusion")
 EVALUATION_FIELDS = (*_COUNTED, "seconds", "train_error", "validation_error", "mistakes")
@@ -76,7 +79,7 @@ def new_run(recipe: ClassifierRecipe, folder: Path, device: str = "auto") -> Run
         raise ValueError(f"{folder} exists; `resnets train --resume {folder}` goes on with it, --out names another")
     # A beginning that was killed is no obstacle.
     if folder.exists() and not (
-        folder.is_dir() and all(e.name == RECORD or e.suffix == ".tmp" for e in folder.iterdir())
+        folder.is_dir() and all(e.name in (RECORD, SPLIT) or e.suffix == ".tmp" for e in folder.iterdir())
     ):
         raise ValueError(f"{folder} exists and is not a run; --out names another folder")
     record = {
@@ -179,6 +182,9 @@ def _announce(run: Run, device: torch.device, precision: str) -> None:
     share = recipe.batch_size // (recipe.accumulate * ranks())
     shared = f", {ranks()} ranks with {share} images a pass each" if ranks() > 1 else ""
     say(f"{run.folder}: {recipe.name}, seed {recipe.seed}, on {device.type} in {precision}{shared}")
+    if for_a_folder(recipe):
+        say("  a recipe made for these pictures, which is no paper's")
+        return
     for departure in run.record["departures"]:
         say(f"  departs from the paper: {departure}")
 
@@ -196,8 +202,19 @@ def _note_session(run: Run, data: Data, device: torch.device) -> None:
     launch = {"launch": launched()} if launched() else {}
     run.record["sessions"].append({**environment(device), **launch})
     write_json(run.folder / RECORD, run.record)
+    if for_a_folder(run.recipe) and not (run.folder / SPLIT).exists():
+        _list_pictures(run.folder / SPLIT, data)
     if not (run.folder / RECIPE).exists():
         write_json(run.folder / RECIPE, run.recipe.to_dict())
+
+
+def _list_pictures(path: Path, data: Data) -> None:
+    """Which pictures are trained on, held out and tested, for others to do the same; a line where that cannot be."""
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    try:
+        write_list(path, {part: images for part, images in parts.items() if images is not None})
+    except ValueError as error:
+        say(f"  {error}")
 
 
 def _leave(run: Run, task: Classification, outcome: Outcome, scores: Tensor) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -33,10 +33,10 @@ def folder(path: Path, size: int, split: Literal["train", "test"], log: Log = sa
     """
     if size < 1:
         raise ValueError(f"size of the pictures is {size}, allowed are whole numbers from 1")
-    found, files = _find(Path(path), split, log)
+    found = photographs(Path(path), split, log)
     if (indices := kept(found.names, Path(path), log)) is not None:
-        found, files = found.subset(indices), [files[index] for index in indices.tolist()]
-    return ImageSet(found.name, _read(files, size), found.labels, found.classes)
+        found = found.subset(indices)
+    return ImageSet(found.name, _read(found.files, size), found.labels, found.classes, found.files)
 
 
 def photographs(path: Path, split: Literal["train", "test"], log: Log = say) -> Photographs:
@@ -52,7 +52,17 @@ def photographs(path: Path, split: Literal["train", "test"], log: Log = say) -> 
     whose names do not end like a picture's are counted in a message to `log`. ValueError, of one line, where
     there are fewer than two classes or a class folder has no picture.
     """
-    return _find(Path(path), split, log)[0]
+    if split not in ("train", "test"):
+        raise ValueError(f"split is {split!r}, allowed are 'train' and 'test'")
+    path = Path(path)
+    try:
+        classes, pictures = _select(path, split, log)
+    except OSError as error:
+        raise ValueError(f"{error.filename or path}: cannot be read ({error.strerror})") from None
+    labels = torch.tensor([label for label, files in enumerate(pictures) for _ in files], dtype=torch.int64)
+    files = [file for together in pictures for file in together]
+    names = tuple(_normal(file.relative_to(path).as_posix()) for file in files)
+    return of_files(str(path), names, labels, tuple(classes), files)
 
 
 def is_flat(path: Path) -> bool:
@@ -68,7 +78,7 @@ def unlabelled(path: Path, log: Log = say) -> Photographs:
     files = pictures_below(path, log)
     names = tuple(_normal(file.name) for file in files)
     labels = torch.full((len(files),), -1)
-    return Photographs(str(path), names, labels, (), *reading(files))
+    return of_files(str(path), names, labels, (), files)
 
 
 def pictures_below(path: Path, log: Log = say) -> list[Path]:
@@ -82,18 +92,11 @@ def pictures_below(path: Path, log: Log = say) -> list[Path]:
     return files
 
 
-def _find(path: Path, split: str, log: Log) -> tuple[Photographs, list[Path]]:
-    """The set, and the files of its pictures."""
-    if split not in ("train", "test"):
-        raise ValueError(f"split is {split!r}, allowed are 'train' and 'test'")
-    try:
-        classes, pictures = _select(path, split, log)
-    except OSError as error:
-        raise ValueError(f"{error.filename or path}: cannot be read ({error.strerror})") from None
-    labels = torch.tensor([label for label, files in enumerate(pictures) for _ in files], dtype=torch.int64)
-    files = [file for together in pictures for file in together]
-    names = tuple(_normal(file.relative_to(path).as_posix()) for file in files)
-    return Photographs(str(path), names, labels, tuple(classes), *reading(files)), files
+def of_files(
+    name: str, names: tuple[str, ...], labels: torch.Tensor, classes: tuple[str, ...], files: list[Path]
+) -> Photographs:
+    """The set whose pictures are these files."""
+    return Photographs(name, names, labels, classes, *reading(files), files=tuple(files))
 
 
 def reading(files: list[Path]) -> tuple[Callable[[int], bytes], Callable[[int], int]]:
@@ -231,7 +234,7 @@ def _visible_folders(path: Path) -> list[str]:
     return [entry.name for entry in path.iterdir() if not entry.name.startswith(".") and entry.is_dir()]
 
 
-def _read(files: list[Path], size: int) -> torch.Tensor:
+def _read(files: Sequence[Path], size: int) -> torch.Tensor:
     """The pictures, uint8 (N, 3, size, size), decoded by as many threads as there are cores."""
     images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
 

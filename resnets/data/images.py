@@ -1,8 +1,9 @@
 """A set of small labelled images, whole in memory: what every reader of this room returns."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ class ImageSet:
     images: Tensor
     labels: Tensor
     classes: tuple[str, ...]
+    files: tuple[Path, ...] = ()
+    """Where each comes from, where each is a file of its own."""
 
     def __post_init__(self) -> None:
         assert self.images.dtype == torch.uint8
@@ -37,8 +40,9 @@ class ImageSet:
 
     def subset(self, indices: Tensor) -> "ImageSet":
         """The images at `indices` (int64), in that order."""
-        return ImageSet(self.name, self.images[indices], self.labels[indices], self.classes)
+        files = tuple(self.files[index] for index in indices.tolist()) if self.files else ()
+        return ImageSet(self.name, self.images[indices], self.labels[indices], self.classes, files)
 
     def to(self, device: torch.device) -> "ImageSet":
         """The same images on `device`."""
-        return ImageSet(self.name, self.images.to(device), self.labels.to(device), self.classes)
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))

@@ -1,22 +1,24 @@
 """Photographs named in a list: a CSV or Parquet file with a row for each picture."""
 
 import csv
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
 
-from resnets.data.folder import reading
+from resnets.data.folder import of_files
+from resnets.data.images import ImageSet
 from resnets.data.photographs import Photographs
 from resnets.data.shard_index import first_twice
 from resnets.data.split import fifth
-from resnets.files import Log, say
+from resnets.files import Log, say, write_atomic
 
 SUFFIXES = (".csv", ".parquet")
 _COLUMNS = ("path", "label", "class", "split")
-_SPLITS = {"train": "train", "training": "train", "test": "test", "val": "test", "validation": "test"}
+_SPLITS = {"train": "train", "training": "train", "test": "test", "val": "validation", "validation": "validation"}
 
 
 class Row(NamedTuple):
@@ -37,7 +39,8 @@ def listed(path: Path, split: Literal["train", "test"], log: Log = say) -> Photo
     `path`   of a picture, from the folder of the list on
     `class`  the name of its class; classes are numbered in the order of their names' code points
     `label`  its number, from 0; beside `class` it gives the order, alone the names are the numbers
-    `split`  train, or test (val, validation); without it a fifth of each class is the test, as in folders
+    `split`  train, or test (val, validation; beside test they are not read); without it a fifth of each class is the
+             test, as in folders
 
     Other columns are ignored. Whether a picture is there is seen when it is read. ValueError, of one line that names
     the row, where a list cannot be read or is not such a one.
@@ -50,7 +53,7 @@ def listed(path: Path, split: Literal["train", "test"], log: Log = say) -> Photo
     files = [path.parent / rows[place].path for place in chosen]
     names = tuple(rows[place].path for place in chosen)
     own = torch.tensor([labels[place] for place in chosen], dtype=torch.int64)
-    return Photographs(str(path), names, own, classes, *reading(files))
+    return of_files(str(path), names, own, classes, files)
 
 
 def _classes(path: Path, rows: list[Row]) -> tuple[tuple[str, ...], list[int]]:
@@ -98,10 +101,36 @@ def _chosen(path: Path, rows: list[Row], labels: list[int], classes: int, split:
     for row in rows:
         if (row.split or "").lower() not in _SPLITS:
             raise ValueError(f"{row.where}: split is {row.split!r}, allowed are train and test (val, validation)")
-    found = [place for place, row in enumerate(rows) if _SPLITS[(row.split or "").lower()] == split]
+    parts = [_SPLITS[(row.split or "").lower()] for row in rows]
+    if {"test", "validation"} <= set(parts):
+        log(f"{path}: rows whose split is test are the test, {parts.count('validation')} for validation are not read")
+    wanted = "validation" if split == "test" and "test" not in parts else split
+    found = [place for place, part in enumerate(parts) if part == wanted]
     if not found:
         raise ValueError(f"{path}: no row whose split is {split}")
     return found
+
+
+def write_list(path: Path, parts: Mapping[str, Photographs | ImageSet]) -> None:
+    """Writes a list that `listed` reads: the pictures of each part, by its word in the column `split`.
+
+    Their paths are absolute. ValueError where a picture is no file of its own, or its name is not UTF-8.
+    """
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    for part, images in parts.items():
+        if not images.files:
+            raise ValueError(f"{path}: not written, for the pictures of {images.name} are no files of their own")
+        labels = images.labels.tolist()
+        rows.writerows(
+            (file.absolute(), label, images.classes[label], part)
+            for file, label in zip(images.files, labels, strict=True)
+        )
+    try:
+        write_atomic(path, text.getvalue())
+    except UnicodeEncodeError:
+        raise ValueError(f"{path}: not written, for a picture's name is not UTF-8") from None
 
 
 def _rows(path: Path) -> Iterator[Row]:

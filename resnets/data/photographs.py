@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -27,6 +28,8 @@ class Photographs:
     """The bytes that `read` will return, where that is known without reading; ValueError as there."""
     stored: str = ""
     """What was done to the pictures before they were stored, such as "shorter side 256"; empty: nothing."""
+    files: tuple[Path, ...] = ()
+    """Where each lies, where each is a file of its own."""
 
     def __post_init__(self) -> None:
         assert self.labels.dtype == torch.int64
@@ -57,4 +60,5 @@ class Photographs:
             labels=self.labels[indices],
             read=lambda index: self.read(chosen[index]),
             size=size and (lambda index: size(chosen[index])),
+            files=tuple(self.files[index] for index in chosen) if self.files else (),
         )

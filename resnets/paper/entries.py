@@ -75,7 +75,11 @@ def twelve_of_digits(given: ClassifierRecipe) -> ClassifierRecipe:
     )
 
 
-SCALES: dict[str, Callable[[ClassifierRecipe], ClassifierRecipe]] = {"paper": as_it_is, "short": a_tenth, "smoke": seconds_only}
+SCALES: dict[str, Callable[[ClassifierRecipe], ClassifierRecipe]] = {
+    "paper": as_it_is,
+    "short": a_tenth,
+    "smoke": seconds_only,
+}
 SURROGATES = {
     "short": "a tenth of the paper's iterations",
     "smoke": "a few iterations on handwritten digits or drawn pictures, which shows only that everything runs",
