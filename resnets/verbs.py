@@ -39,8 +39,12 @@ def data(arguments: argparse.Namespace) -> None:
 
     record, text = ACTIONS[arguments.action](arguments)
     answer(arguments, record, text)
-    if arguments.action == "check" and arguments.check and record["open"] and not arguments.quarantine:
-        raise Exit(1, f"{len(record['open'])} damaged, or in training and test alike")
+    if arguments.action == "check" and arguments.check:
+        left = 0 if arguments.quarantine else len(record["open"])
+        wrong = [f"{left} damaged, or in training and test alike"] if left else []
+        wrong += [f"{len(record['altered'])} shards altered"] if record.get("altered") else []
+        if wrong:
+            raise Exit(1, "; ".join(wrong))
 
 
 def evaluate(arguments: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -59,8 +60,13 @@ def fork(log: Path, *words: str | Path) -> BaseProcess:
     return process
 
 
-def forks(ranks: int, folder: Path, *words: str | Path, **environment: str) -> list[BaseProcess]:
-    """`resnets WORDS...` as so many processes of one group, begun; what they say goes to `folder/log-0` and so on."""
+def forks(
+    ranks: int, folder: Path, *words: str | Path, prepare: Callable[[], None] | None = None, **environment: str
+) -> list[BaseProcess]:
+    """`resnets WORDS...` as so many processes of one group, begun; what they say goes to `folder/log-0` and so on.
+
+    Each calls `prepare` first.
+    """
     folder.mkdir(exist_ok=True)
     port = str(free_port())
     group = {"WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
@@ -69,7 +75,7 @@ def forks(ranks: int, folder: Path, *words: str | Path, **environment: str) -> l
     for number in range(ranks):
         own = {**whole, "RANK": str(number), "LOCAL_RANK": str(number)}
         log = folder / f"log-{number}"
-        begun.append(context.Process(target=_run, args=(log, [str(word) for word in words], own)))
+        begun.append(context.Process(target=_run, args=(log, [str(word) for word in words], own, prepare)))
         begun[-1].start()
     return begun
 
@@ -88,8 +94,10 @@ def blank_figures(*given: Any, **named: Any) -> dict[str, Any]:
 _figures = page._figures
 
 
-def _run(log: Path, words: list[str], environment: dict[str, str]) -> None:
+def _run(log: Path, words: list[str], environment: dict[str, str], prepare: Callable[[], None] | None = None) -> None:
     os.environ.update(environment)
+    if prepare:
+        prepare()
     page._figures = blank_figures  # what these tests ask is not on the page
     with log.open("a") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
         status = main(words)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from resnets.cli import main
 from resnets.data.photographs import Photographs
 
 
@@ -37,6 +38,19 @@ def photographs_of(contents: list[bytes], classes: int = 2, name: str = "set") -
     labels = torch.arange(len(contents)) % classes
     names = tuple(f"{index}.jpg" for index in range(len(contents)))
     return Photographs(name, names, labels, tuple("abcdefgh"[:classes]), contents.__getitem__)
+
+
+def imagenet_in_layouts(folder: Path) -> dict[str, str]:
+    """The same eighteen and six pictures of three classes, drawn, in every layout."""
+    raw, folders, index, shards = (str(folder / name) for name in ("raw", "folders", "index", "shards"))
+    for words in (
+        ("generate", raw, "--classes", "3", "--train", "6", "--val", "2"),
+        ("prepare", "imagenet", "--from", raw, "--out", folders),
+        ("prepare", "imagenet", "--from", raw, "--layout", "index", "--out", index),
+        ("shard", folders, shards),
+    ):
+        assert main(["data", *words]) == 0
+    return {"folders": folders, "index": index, "shards": shards}
 
 
 def folder_of(root: Path, counts: dict[str, int]) -> Path:

@@ -16,13 +16,14 @@ import torch
 from photographs import decoded, encoded, folder_of, photographs_of, textured
 from test_data_ranges import Handler, serving
 
+from resnets.cli import main
 from resnets.data import new_folder
 from resnets.data.folder import photographs
 from resnets.data.photographs import Photographs
 from resnets.data.pictures import read_picture
 from resnets.data.shard_index import ShardIndex
 from resnets.data.shard_writer import Reduction, write_shards
-from resnets.data.shards import shards
+from resnets.data.shards import altered, shards
 
 
 def silent(message: str) -> None:
@@ -194,6 +195,24 @@ def test_a_shard_that_was_cut_short_or_is_gone_is_noticed_at_once(copy: Path) ->
     tar.unlink()
     with pytest.raises(ValueError, match=r"train-000001\.tar: a shard of the index cannot be read \(No such file"):
         shards(copy, "train")
+
+
+def test_a_shard_that_was_altered_is_found_by_the_check(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a picture's metadata, so that all can be decoded as before; with --check the status says it."""
+    tar = copy / "train-000001.tar"
+    assert altered(copy, "train") == altered(copy, "test") == []
+    assert main(["data", "check", str(copy), "--check"]) == 0
+    content = tar.read_bytes()
+    assert content.count(b"JFIF\0\1\1\0\0\1") > 0
+    tar.write_bytes(content.replace(b"JFIF\0\1\1\0\0\1", b"JFIF\0\1\1\0\0\2", 1))
+    assert altered(copy, "train") == [str(tar)]
+    capsys.readouterr()
+    assert main(["data", "check", str(copy), "--check", "--json"]) == 1
+    record = json.loads(capsys.readouterr().out)
+    assert record["altered"] == [str(tar)]
+    assert record["damaged"] == record["open"] == []
+    assert main(["data", "check", str(copy)]) == 0
+    assert "shards that were altered after they had been written: 1" in capsys.readouterr().out
 
 
 def test_an_index_of_other_shards_is_noticed_when_a_picture_is_read(copy: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from photographs import folder_of
+from photographs import folder_of, imagenet_in_layouts
 from safetensors.torch import load_file
 
 from resnets.classification.photograph_data import PhotographData
@@ -53,14 +53,7 @@ def run(*words: str | int | Path) -> int:
 
 @pytest.fixture(scope="module")
 def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The same eighteen and six pictures of three classes in every layout."""
-    folder = tmp_path_factory.mktemp("layouts")
-    raw, folders, index, shards = (str(folder / name) for name in ("raw", "folders", "index", "shards"))
-    assert run("data", "generate", raw, "--classes", 3, "--train", 6, "--val", 2) == 0
-    assert run("data", "prepare", "imagenet", "--from", raw, "--out", folders) == 0
-    assert run("data", "prepare", "imagenet", "--from", raw, "--layout", "index", "--out", index) == 0
-    assert run("data", "shard", folders, shards) == 0
-    return {"folders": folders, "index": index, "shards": shards}
+    return imagenet_in_layouts(tmp_path_factory.mktemp("layouts"))
 
 
 @pytest.fixture(scope="module")

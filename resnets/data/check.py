@@ -21,7 +21,7 @@ from resnets.data.photographs import Photographs
 from resnets.data.pictures import decode_whole
 from resnets.data.quarantine import add_to_quarantine, quarantined
 from resnets.data.ranges import is_address
-from resnets.data.shards import Split
+from resnets.data.shards import Split, altered, is_sharded
 from resnets.data.sources import IMAGENET, data_home, open_photographs
 from resnets.files import Log, say
 from resnets.runtime import cores
@@ -57,7 +57,8 @@ def check(name_or_path: str, quarantine: bool = False, log: Log = say) -> dict[s
     groups of pictures with the same bytes, and `near`, groups that look alike; `in_both`, what of these groups is in
     training and in the test; `two_classes`, the same bytes under two names; `quarantined`, the pictures named in the
     set's `quarantine.txt`; `open`, damaged pictures and training pictures with the bytes of a test picture that are
-    not. With `quarantine` these are added to the file.
+    not. With `quarantine` these are added to the file. `altered`: shards on a disk that are not what was written, as
+    their sums say, even if all that is in them can be decoded.
 
     CIFAR's files are held against their sums. ValueError, of one line, where there is no such data.
     """
@@ -79,7 +80,11 @@ def check(name_or_path: str, quarantine: bool = False, log: Log = say) -> dict[s
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # twice as many pixels are refused
         seen = [one for split in _SPLITS for one in _look(sets[split], split, log)]
     record = {"data": name_or_path, **_said(sets, seen)}
-    out = frozenset() if is_address(name_or_path) else quarantined(place)
+    remote = is_address(name_or_path)
+    record["altered"] = (
+        [] if remote or not is_sharded(place) else [a for split in _SPLITS for a in altered(place, split)]
+    )
+    out = frozenset() if remote else quarantined(place)
     record["quarantined"] = [one.name for one in seen if one.name in out]
     wrong = _wrong(record)
     record["open"] = [name for name in wrong if name not in out]
@@ -168,7 +173,9 @@ def check_text(record: dict[str, Any]) -> str:
         lines += [f"in training and test: {len(both)}", *_some(shown)]
     if out := record.get("quarantined"):
         lines.append(f"left out already: {len(out)}")
-    if not record["damaged"]:
+    if shards := record.get("altered"):
+        lines += [f"shards that were altered after they had been written: {len(shards)}", *_some(shards)]
+    elif not record["damaged"]:
         lines.append("nothing is damaged")
     if "quarantine" in record:
         lines.append(f"{record['quarantine']}: {record['added']} pictures added, which are left out from now on")

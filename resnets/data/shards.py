@@ -1,5 +1,6 @@
 """Photographs in tars, read in ranges of bytes: on a disk, or on a server for many machines that share none."""
 
+import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,16 @@ def shards(place: str | Path, split: Split, log: Log = say) -> Photographs:
     """
     base = str(place).rstrip("/") + "/"
     return indexed(_index(base, split, log), str(place))
+
+
+def altered(folder: Path, split: Split, log: Log = say) -> list[str]:
+    """The shards of `split` in `folder` that do not have the SHA-256 sums which their index says; all are read."""
+    found = []
+    for shard in _index(f"{folder}/", split, log).shards:
+        with (folder / shard.file).open("rb") as file:
+            if shard.sha256 and hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
+                found.append(str(folder / shard.file))
+    return found
 
 
 def indexed(index: ShardIndex, place: str) -> Photographs:
