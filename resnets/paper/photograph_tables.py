@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from resnets.classification.evaluate import evaluate
-from resnets.classification.record import append_result, result_of
+from resnets.classification.record import append_once, result_of
 from resnets.classification.run import open_run
 from resnets.data.devkit import KIT, META
 from resnets.data.generated import generate_imagenet
@@ -125,7 +125,7 @@ def carried_out(wanted: Wanted, keep: Path | None) -> tuple[Record, str, list[st
         line = _tested(folder, wanted)
         lines.append(line)
         if keep:
-            append_result(keep, line)
+            append_once(keep, line)
     rows = rows_of(target, wanted.scale, wanted.seeds, lines)
     claims = [] if wanted.scale == "smoke" else judged(target, rows)
     together = _ensemble(ready, wanted) if wanted.what == ENSEMBLE and not diverged else None

@@ -105,6 +105,7 @@ def growth(steps: Numbers, losses: Numbers, strengths: Mapping[str, Numbers], wi
     figure = new_figure(width, 0.45 * width)
     left, right = figure.subplots(1, 2)
     _line(left, steps, losses, "loss", 0)
+    left.lines[-1].set_color(INK)  # colours are those of the units
     left.set_title("Training loss")
     left.set_ylim(bottom=0)
     for index, (name, values) in enumerate(strengths.items()):
