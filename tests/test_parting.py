@@ -55,7 +55,7 @@ def test_journals_of_other_steps() -> None:
     assert common_steps(one, sparse) == [200, 400, 600]
     part = where_they_part(one, sparse)
     assert part == Parting(200, 400, {"loss": (0.25, 7.0)})
-    assert parting_text(part, 3) == "they part in iterations 201 to 400: loss 0.25 and 7.0"
+    assert parting_text(part, 3) == "they part in iterations 201 to 400: loss 0.25 and 7"
     assert parting_text(None, 0) == "the journals have no step in common"
 
 
@@ -97,7 +97,7 @@ def test_the_command_on_runs_that_differ_in_one_field(
     text = capsys.readouterr().out
     assert "they part in iterations 1 to 5: " in text
     assert "  recipe lr: 0.1  |  0.05" in text
-    assert "They were not trained alike: lr, milestones.\n" in text
+    assert "They were not trained alike: lr.\n" in text
     (departures,) = [line for line in text.splitlines() if line.startswith("  departures")]
     assert "lr: 0.05" in departures
     assert "iterations" not in departures  # both have it
@@ -151,5 +151,5 @@ def test_what_the_differences_have_to_do_with_it(
 
 
 def test_numbers_are_as_long_as_they_need_to_be() -> None:
-    part = Parting(0, 1, {"loss": (2.718281828459045, 2.7), "lr": (0.1, 0.1 + 1e-12)})
+    part = Parting(0, 1, {"loss": (2.718281828459045, 2.7), "lr": (0.1, 0.100000000001)})
     assert parting_text(part, 1).endswith("loss 2.71828 and 2.7, lr 0.1 and 0.100000000001")
