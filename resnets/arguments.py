@@ -202,6 +202,7 @@ def _reproducing(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--seeds", metavar="A..B", help="paired seeds, such as 0..4 or 3; default 0..2")
     sub.add_argument("--scale", default="paper", help="paper, short (a tenth of it) or smoke (seconds); default paper")
     sub.add_argument("--only", metavar="NET,...", help="some of its networks, such as resnet20,plain20")
+    sub.add_argument("--photographs", metavar="D", help="for ImageNet's tables; default imagenet, smoke: drawn ones")
 
 
 def _study(verb: AddVerb) -> None:

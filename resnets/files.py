@@ -1,5 +1,6 @@
 """Files that are whole or not there, folders held alone, and where messages go."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -50,6 +51,37 @@ def write_atomic(path: Path | str, content: bytes | str) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds `line` to a text file, whole, on the disk, and behind what another process adds at the same time.
+
+    A last line without an end is one that was cut off as it was written: it goes, and a message says so; unless it is
+    whole JSON. Raises OSError, which names `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path), path.open("a+b") as file:
+        with suppress(ImportError, OSError):  # Windows; a file system without locks
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        begun = file.read().rpartition(b"\n")[2]
+        if begun and _is_json(begun):
+            line = f"\n{line}"
+        elif begun:
+            say(f"{path}: the last line was cut off as it was written, and is removed")
+            file.truncate(file.seek(0, os.SEEK_END) - len(begun))
+        file.write(f"{line}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _is_json(text: bytes) -> bool:
+    with suppress(ValueError):
+        json.loads(text)
+        return True
+    return False
 
 
 def sweep(folder: Path) -> None:

@@ -61,7 +61,7 @@ def _for_own_pictures(arguments: argparse.Namespace, assignments: list[str]) -> 
 
 def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
     """What a finished run has come to, as a record and in words; its page is written, and its line in `results`."""
-    from resnets.classification.record import append_result, result_of
+    from resnets.classification.record import append_once, result_of
     from resnets.classification.report import report_run
     from resnets.classification.run import open_run
     from resnets.paper.published import test_error
@@ -69,7 +69,7 @@ def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
     page = report_run(folder, test_error)
     result = result_of(open_run(folder))
     if results:
-        append_result(Path(results), result)
+        append_once(Path(results), result)
     errors = f"test error {result['test_error']:.2f} %, training error {result['train_error']:.2f} %"
     if band := result["expected_test_error"]:
         inside = "inside" if band[0] <= result["test_error"] <= band[1] else "outside"

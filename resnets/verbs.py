@@ -127,7 +127,11 @@ def plan(arguments: argparse.Namespace) -> None:
         found = brought_back(arguments, seeds_of(arguments.seeds) if arguments.seeds else None, train=False)
         answer(arguments, found.record, found.text)
     else:
-        _refuse(arguments, ("seeds", "only", "out", "jobs", "results"), f"{arguments.what} is no table or figure")
+        _refuse(
+            arguments,
+            ("seeds", "only", "out", "jobs", "results", "photographs"),
+            f"{arguments.what} is no table or figure",
+        )
         _plan_on_gpus(arguments)
 
 

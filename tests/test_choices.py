@@ -32,7 +32,7 @@ def _convolutions(name: str, *changes: str) -> list[nn.Conv2d]:
     return [module for module in model.modules() if isinstance(module, nn.Conv2d)]
 
 
-@pytest.mark.parametrize("name", ["cifar10-resnet20", "cifar10-resnext29_8x64d"])
+@pytest.mark.parametrize("name", ["cifar10-resnet20", "cifar10-resnext29_4x16d"])
 def test_fan_out_scales_the_draws_of_fan_in(name: str) -> None:
     pairs = zip(_convolutions(name), _convolutions(name, "initialisation=fan_out"), strict=True)
     for usual, other in pairs:
@@ -86,7 +86,6 @@ def test_differences_are_taken_seed_by_seed(tmp_path: Path, capsys: pytest.Captu
     assert f"| {NET}, decay of all | 13.55 ± 0.07 (2 seeds) | +0.30 ± 0.28 |" in text
     assert "| cifar10-resnet20-45k | 15.00 (seed 7) |  |" in text
     assert "less that of cifar10-resnet20, seed by seed" in text
-    assert "decay of all" not in BLOCKS["reproduced"](tmp_path)
     words = ["plan", "choices", "--scale", "short", "--only", "decay of all", "--seeds", "0..1"]
     assert main([*words, "--results", str(results), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)

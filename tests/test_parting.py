@@ -55,7 +55,7 @@ def test_journals_of_other_steps() -> None:
     assert common_steps(one, sparse) == [200, 400, 600]
     part = where_they_part(one, sparse)
     assert part == Parting(200, 400, {"loss": (0.25, 7.0)})
-    assert parting_text(part, 3) == "they part in iterations 201 to 400: loss 0.25 and 7.0"
+    assert parting_text(part, 3) == "they part in iterations 201 to 400: loss 0.25 and 7"
     assert parting_text(None, 0) == "the journals have no step in common"
 
 
@@ -98,6 +98,10 @@ def test_the_command_on_runs_that_differ_in_one_field(
     text = capsys.readouterr().out
     assert "they part in iterations 1 to 5: " in text
     assert "  recipe lr: 0.1  |  0.05" in text
+    assert "They were not trained alike: lr.\n" in text
+    (departures,) = [line for line in text.splitlines() if line.startswith("  departures")]
+    assert "lr: 0.05" in departures
+    assert "iterations" not in departures  # both have it
 
 
 def test_hardware_that_changed_between_sessions_shows(
@@ -115,3 +119,38 @@ def test_hardware_that_changed_between_sessions_shows(
     assert settings["device"] == [session["device"], f"{session['device']}, then another, 2 threads"]
     assert settings["torch"][1].endswith(", then 9.9")
     assert settings["sessions"] == ["1", "2"]
+    assert found["reading"] == "Nothing of what differs shows in what the runs have recorded."
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "says"),
+    [
+        ("run.json", {}, "Nothing that is recorded differs: operations that add in no fixed order"),
+        ("run.json", {"threads": 8}, "the same. What differs (threads) changes the last digits"),
+        ("recipe.json", {"fused": True, "log_every": 7}, "the same. What differs (fused) changes the last digits"),
+        ("recipe.json", {"seed": 3}, "Only seeds differ"),
+        ("recipe.json", {"seed": 3, "lr": 0.2}, "They were not trained alike: seed, lr."),
+        ("data", {"train": "ab12"}, "They were not trained alike: data train."),
+    ],
+)
+def test_what_the_differences_have_to_do_with_it(
+    file: str, changes: dict[str, Any], says: str, run: Path, copy: Path, tmp_path: Path, capsys: Any
+) -> None:
+    path = copy / ("run.json" if file == "data" else file)
+    record = json.loads(path.read_text())
+    place = {"recipe.json": record, "run.json": record.get("sessions", [{}])[-1], "data": record.get("data")}[file]
+    place.update(changes)
+    path.write_text(json.dumps(record))
+    journal = copy / "metrics.jsonl"
+    first, *rest = journal.read_text().splitlines()
+    journal.write_text("\n".join([json.dumps({**json.loads(first), "loss": 1.25}), *rest, ""]))
+    capsys.readouterr()
+    assert main(["compare", str(run), str(copy), "--out", str(tmp_path / "c.html")]) == 0
+    text = capsys.readouterr().out
+    assert "they part in iterations 1 to 5: loss " in text
+    assert says in text
+
+
+def test_numbers_are_as_long_as_they_need_to_be() -> None:
+    part = Parting(0, 1, {"loss": (2.718281828459045, 2.7), "lr": (0.1, 0.100000000001)})
+    assert parting_text(part, 1).endswith("loss 2.71828 and 2.7, lr 0.1 and 0.100000000001")

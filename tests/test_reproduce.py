@@ -1,8 +1,11 @@
 """`resnets reproduce` and `resnets plan`: what is missing is found, counted up, run once, and rendered."""
 
 import json
+import os
 import re
 import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,13 @@ from conftest import TINY
 from test_verdicts import NET, line
 
 from resnets.classification.recipes import recipe
+from resnets.classification.record import append_result
 from resnets.cli import main
+from resnets.files import alone
 from resnets.models.catalog import model_spec
 from resnets.paper import entries
 from resnets.paper.costs import Speed, recorded
+from resnets.paper.lines import read_lines
 from resnets.paper.plan import commands, plan
 from resnets.paper.reproduce import WHAT
 from resnets.paper.tables import TABLES
@@ -88,7 +94,8 @@ def test_the_job_file_starts_and_resumes_each_run(tmp_path: Path, capsys: pytest
     record = _json(capsys, [*words, "--results", str(tmp_path / "lines.jsonl")])
     text = jobs.read_text()
     assert f"--array=0-{len(record['missing']) - 1}" in text
-    assert "resnets train cifar10-resnet20 changes.shortcut=B iterations=6400 milestones=3200,4800 seed=1 --out" in text
+    subprocess.run(["bash", "-n", jobs], check=True)
+    assert "resnets train cifar10-resnet20 changes.shortcut=B iterations=6400 milestones=3200,4800 " in text
     said = tmp_path / "resnets"
     said.write_text('#!/bin/sh\necho "$@"\n')
     said.chmod(0o755)
@@ -155,4 +162,78 @@ def test_the_plan_of_an_imagenet_table(tmp_path: Path, capsys: pytest.CaptureFix
     ratio = model_spec("plain34").multiply_adds / model_spec("cifar_resnet20").multiply_adds
     (hours,) = row["hours"].values()
     assert hours == round(600_000 * 256 * ratio / 1_000 / 3600)
-    assert "resnets train imagenet-plain34" in record["commands"]
+    folder = "runs/reproduction/imagenet-plain34-seed0"
+    assert f"resnets train imagenet-plain34 seed=0 --out {folder}" in record["commands"]
+    assert record["commands"][-1] == "resnets reproduce table2"
+    assert record["disk_gb"] > 288
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Stopped anywhere
+
+
+def test_a_line_that_was_cut_off_is_no_obstacle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "lines.jsonl"
+    whole = json.dumps(line(NET, 0, 8.42))
+    path.write_text(f"{whole}\n{whole[:200]}")
+    assert len(read_lines(path)) == 1
+    assert "the last line, 2, is cut off and left out" in capsys.readouterr().err
+    append_result(path, {"a": "ä"})
+    assert path.read_text() == f'{whole}\n{{"a": "ä"}}\n'
+    path.write_text(whole)  # whole, but for its end
+    assert len(read_lines(path)) == 1
+    append_result(path, {"a": 1})
+    assert path.read_text() == f'{whole}\n{{"a": 1}}\n'
+    path.write_text(f"{whole[:200]}\n{whole}\n")  # in the middle it is damage
+    with pytest.raises(ValueError, match=r"lines.jsonl, line 1: not JSON: '\{\"recipe\""):
+        read_lines(path)
+
+
+def test_lines_of_several_writers_do_not_mix(tmp_path: Path) -> None:
+    path, long = tmp_path / "lines.jsonl", "x" * 100_000
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: append_result(path, {"number": number, "text": long}), range(12)))
+    assert sorted(one["number"] for one in read_lines(path)) == list(range(12))
+
+
+@pytest.mark.usefixtures("tiny_smoke")
+def test_what_was_stopped_short_of_its_line_gets_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "lines.jsonl"
+    words = ["reproduce", "figure1", "--scale", "smoke", "--seeds", "0", "--only", "plain20"]
+    words += ["--out", str(tmp_path / "out"), "--results", str(results)]
+    done = _json(capsys, words)
+    (one,) = read_lines(results)
+    results.write_text(results.read_text()[:500])  # killed as the line was written
+    (folder,) = (tmp_path / "out").glob("*-seed0")
+    stamp = (folder / "model.safetensors").stat().st_mtime_ns
+    assert _json(capsys, words)["rows"] == done["rows"]
+    assert read_lines(results) == [one]
+    assert (folder / "model.safetensors").stat().st_mtime_ns == stamp
+    # The job file goes on with a finished run: which adds nothing.
+    for _ in range(2):
+        assert main(["train", "--resume", str(folder), "--results", str(results)]) == 0
+    assert read_lines(results) == [one]
+
+
+@pytest.mark.usefixtures("tiny_smoke")
+def test_another_process_at_work_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["reproduce", "figure1", "--scale", "smoke", "--seeds", "0", "--only", "plain20", "--out", str(tmp_path)]
+    folder = tmp_path / "cifar10-plain20-smoke-seed0"
+    folder.mkdir()
+    with alone(folder):
+        assert main(words) == 2
+    assert f"{folder}: another process is at work there" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_job_over_two_ranks(tmp_path: Path) -> None:
+    """torchrun starts them, on the CPU; typed again, the run is not repeated."""
+    jobs = tmp_path / "jobs.sh"
+    words = ["plan", "figure1", "--scale", "smoke", "--seeds", "0", "--only", "plain20", "--out", str(tmp_path / "out")]
+    assert main([*words, "--jobs", str(jobs), "--results", str(tmp_path / "lines.jsonl")]) == 0
+    subprocess.run(["bash", "-n", jobs], check=True)
+    here = {**os.environ, "GPUS": "2", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    said = [subprocess.run(["sh", jobs, "0"], env=here, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert "2 ranks with 8 images a pass each" in said[0].stderr
+    assert "ranks" not in said[1].stderr
+    assert len(read_lines(tmp_path / "lines.jsonl")) == 1

@@ -68,6 +68,7 @@ def test_targets_that_were_measured_stand_in_the_document(tmp_path: Path) -> Non
     assert "13.53 (seed 0)" in surrogate
     assert "8.75" not in surrogate
     assert "### `wide`" not in text
+    assert "### `choices`" not in text  # which has a block of its own
 
 
 def test_counts_and_targets(tmp_path: Path) -> None:

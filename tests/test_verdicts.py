@@ -166,6 +166,6 @@ def test_scales() -> None:
     assert (short.iterations, short.milestones, short.seed) == (6_400, (3_200, 4_800), 3)
     assert Entry(recipe="cifar10-preact_resnet110").planned("short", 0).warmup_iterations == 40
     changed = {k for k, v in short.to_dict().items() if v != ENTRY.planned("paper", 3).to_dict()[k]}
-    assert changed == {"iterations", "milestones"}
+    assert changed == {"iterations", "milestones", "evaluate_every"}
     assert ENTRY.planned("smoke", 0).data == "digits"
     assert ENTRY.planned("paper", 0) == recipe(NET)

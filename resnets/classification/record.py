@@ -6,6 +6,7 @@ Documents take their figures from these lines by a command, never by hand.
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
@@ -13,7 +14,7 @@ from typing import Any
 
 from resnets.classification.recipes import expected_test_error
 from resnets.classification.run import Run
-from resnets.files import naming
+from resnets.files import append_line
 from resnets.training.journal import read_journal
 
 MOST_POINTS = 150
@@ -75,6 +76,15 @@ def curve_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 
 def append_result(path: Path, result: dict[str, Any]) -> None:
     """Adds the line to a results file; results are only ever added."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with naming(path), path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result, ensure_ascii=False) + "\n")
+    append_line(path, json.dumps(result, ensure_ascii=False))
+
+
+def append_once(path: Path, result: dict[str, Any]) -> None:
+    """The same, unless the line is there already, of another day perhaps: of a finished run that is asked for again."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    wanted = json.dumps({**result, "date": None}, ensure_ascii=False)
+    for line in lines:
+        with suppress(ValueError, TypeError):
+            if json.dumps({**json.loads(line), "date": None}, ensure_ascii=False) == wanted:
+                return
+    append_result(path, result)

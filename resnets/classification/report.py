@@ -1,6 +1,6 @@
 """The page of a run and the comparison of several: run folders read, and handed to the report as plain data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from resnets.report.page import RunReport, write_page
 from resnets.report.parting import Parting, common_steps, parting_text, where_they_part
 from resnets.training.journal import read_journal
 
+Differences = Sequence[tuple[str, str, list[str]]]
+"""Part of the record, field, the values of the runs."""
 Published = Callable[[str, str], float | None]
 """(model, data) -> the paper's test error in percent, None where it has none."""
 
@@ -111,14 +113,47 @@ def compare_runs(folders: list[Path], path: Path, published: Published) -> tuple
     found = differences(runs)
     lines += ["", "What differs:"] if found else ["", "Recipe, data and environment do not differ in any field."]
     lines += [f"  {part} {field}: {'  |  '.join(values)}" for part, field, values in found]
+    why = _reading(found, any(part["step"] for part in partings))
+    lines += ["", why] if why else []
     record = {
         "runs": [str(folder) for folder in folders],
         "comparison": str(page),
         "parts_at": partings[0]["step"] if len(partings) == 1 else None,
         "partings": partings,
         "differences": [{"part": part, "field": field, "values": values} for part, field, values in found],
+        "reading": why,
     }
     return record, "\n".join([*lines, "", str(page)])
+
+
+_ASIDE = ("name", "log_every", "evaluate_every", "checkpoint_every")
+"""Fields of a recipe that change nothing in what is computed."""
+_ROUNDING = ("channels_last", "compile", "fused", "capture", "precision")
+"""Those that change how it is rounded."""
+
+
+def _reading(found: Differences, parted: bool) -> str:
+    """What the differences between runs have to do with their parting, in a sentence; "" where neither is there."""
+    recipe = [field for part, field, _ in found if part == "recipe" and field not in _ASIDE]
+    other = [field for field in recipe if field not in _ROUNDING]
+    data = [field for part, field, _ in found if part == "data"]
+    rounding = [field for field in recipe if field in _ROUNDING]
+    rounding += [field for part, field, _ in found if part == "environment" and field != "sessions"]
+    if not parted:
+        return "Nothing of what differs shows in what the runs have recorded." if found else ""
+    if other == ["seed"] and not data:
+        return "Only seeds differ: other initialisation, order and cuts, from the first iteration on."
+    if other or data:
+        return f"They were not trained alike: {', '.join([*other, *(f'data {field}' for field in data)])}."
+    if rounding:
+        return (
+            f"Recipe and data are the same. What differs ({', '.join(rounding)}) changes the last digits, and training "
+            "enlarges that."
+        )
+    return (
+        "Nothing that is recorded differs: operations that add in no fixed order, as on a GPU, part equal runs. On a "
+        "CPU in float32 equal runs stay equal, bit for bit."
+    )
 
 
 def _plain(part: Parting | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from resnets.classification.record import append_result
+from resnets.classification.record import append_once, append_result
 from resnets.paper.reproduce import WHAT, Answer, Asked, reproduce
 from resnets.paper.studies import Question, study
 from resnets.report.figures import save_png
@@ -34,11 +34,12 @@ def brought_back(arguments: argparse.Namespace, seeds: Sequence[int] | None, tra
         results=path("results"),
         device=arguments.device,
         train=train,
+        photographs=arguments.photographs,
         jobs=path("jobs"),
     )
     answer = reproduce(asked)
     if asked.results and train and asked.what == "degradation":
-        append_result(asked.results, answer.record)
+        append_once(asked.results, answer.record)
     return answer
 
 

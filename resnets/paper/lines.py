@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from resnets.classification.recipes import is_papers
+from resnets.files import say
 
 Record = dict[str, Any]
 
@@ -58,13 +59,20 @@ def grouped(lines: Iterable[Record], key: Callable[[Record], Any]) -> list[tuple
 
 
 def read_lines(path: Path) -> list[Record]:
-    """The lines of a results file, none where it is not there; ValueError, naming the line, where one is damaged."""
+    """The lines of a results file, none where it is not there; ValueError, naming the line, where one is damaged.
+
+    A last line without an end is being written, or was cut off then: it is left out, and a message says so.
+    """
     if not path.exists():
         return []
     lines = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    *whole, last = path.read_bytes().split(b"\n")
+    there = [*whole, last] if last else whole
+    for number, line in enumerate(there, 1):
         try:
             lines.append(json.loads(line))
-        except json.JSONDecodeError:
-            raise ValueError(f"{path}, line {number}: not JSON: {line[:60]!r}") from None
+        except ValueError:  # no JSON, or no UTF-8
+            if number <= len(whole):
+                raise ValueError(f"{path}, line {number}: not JSON: {line[:60].decode(errors='replace')!r}") from None
+            say(f"{path}: the last line, {number}, is cut off and left out")
     return lines

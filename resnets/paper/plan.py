@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
+from resnets.classification.photograph_recipe import PhotographRecipe
 from resnets.classification.recipe import ClassifierRecipe
+from resnets.classification.recipes import BOOKKEEPING
 from resnets.classification.record import append_result, result_of
 from resnets.classification.run import RECIPE, Run, open_run
 from resnets.classification.seeds import carry_out_together, runs_of
@@ -20,6 +22,7 @@ from resnets.paper.entries import Entry, Target
 from resnets.paper.lines import Record
 from resnets.paper.markdown import listed
 from resnets.paper.verdicts import is_of
+from resnets.training.recipe import changed_fields
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Plan:
     lines: list[Record]
     """Of results, and of the finished run folders that have no line there."""
     missing: list[Planned]
+    finished: list[Planned]
+    """Those whose folder is finished and that have no line in the results yet."""
 
 
 def chosen(target: Target, only: Iterable[str] | None) -> Target:
@@ -65,24 +70,38 @@ def _called(entry: Entry) -> list[str]:
 
 def plan(target: Target, scale: str, seeds: Iterable[int], recorded: Sequence[Record], out: Path) -> Plan:
     """What there is of `target` in the lines `recorded` and in the folders within `out`, and what is missing."""
-    wanted, lines, missing = list(seeds), list(recorded), []
+    wanted, lines, missing, finished = list(seeds), list(recorded), [], []
     for entry in target.entries:
         for seed in wanted:
             given = Planned(entry, entry.planned(scale, seed), out / entry.folder(scale, seed))
             if any(line.get("recipe") == given.recipe.name and is_of(line, given.recipe) for line in lines):
                 continue
-            if (given.folder / RECIPE).exists() and (run := open_run(given.folder)).finished:
-                lines.append(result_of(_same(run, given)))
-                continue
-            missing.append(given)
-    return Plan(target, scale, wanted, lines, missing)
+            run = _begun(given)
+            if run is None:
+                missing.append(given)
+            elif run.finished:
+                lines.append(result_of(run))
+                finished.append(given)
+            else:
+                missing.append(replace(given, recipe=run.recipe))
+    return Plan(target, scale, wanted, lines, missing, finished)
 
 
-def _same(run: Run, given: Planned) -> Run:
-    """ValueError where the folder holds a run of something else."""
-    if run.recipe != given.recipe:
-        raise ValueError(f"{given.folder} holds a run of another recipe; --out names another folder")
+def _begun(given: Planned) -> Run | None:
+    """The run in the folder, if there is one; it may be tested or saved more often than was planned, or be fused.
+
+    ValueError where it is a run of something else.
+    """
+    if not (given.folder / RECIPE).exists():
+        return None
+    run = open_run(given.folder)
+    ours, theirs = given.recipe.to_dict(), run.recipe.to_dict()
+    if changed := changed_fields(theirs, {**ours, **{name: theirs.get(name) for name in _FREE}}):
+        raise ValueError(f"{given.folder} holds another run: {'; '.join(changed)}; --out names another folder")
     return run
+
+
+_FREE = set(BOOKKEEPING) - {"name", "seed", "data"}
 
 
 def plan_text(plan: Plan, speed: Speed | None) -> str:
@@ -105,10 +124,14 @@ def plan_text(plan: Plan, speed: Speed | None) -> str:
 def carry_out_missing(plan: Plan, device: str, results: Path | None) -> tuple[list[Record], dict[Path, str]]:
     """Runs what is missing, the seeds of a row side by side. Returns their lines, and which diverged and why.
 
-    Each line is added to `results` as soon as its row has finished.
+    Each line is added to `results` as soon as its row has finished; first those of runs that had finished before and
+    were stopped short of it.
     """
     done: list[Record] = []
     diverged: dict[Path, str] = {}
+    if results:
+        for given in plan.finished:
+            append_result(results, result_of(open_run(given.folder)))
     for entry in plan.target.entries:
         mine = [given for given in plan.missing if given.entry == entry]
         if not mine:
@@ -157,28 +180,46 @@ def _word(value: object) -> str:
 
 
 def write_jobs(plan: Plan, path: Path, results: Path | None) -> None:
-    """A shell script of all missing runs: one a task of a Slurm array, one a GPU, or all in a row.
+    """A shell script of all missing runs: one a task of a Slurm array, one a GPU, one over several GPUs, all in a row.
 
-    ValueError where `path` is there already.
+    Networks for photographs get as many GPUs as the paper's did. ValueError where `path` is there already.
     """
     if path.exists():
         raise ValueError(f"{path} exists; --jobs names a new file")
     runs = commands(plan, results)
     tasks = "\n".join(f"{number}) {command} ;;" for number, command in enumerate(runs))
+    gpus = PHOTOGRAPH_GPUS if all(isinstance(given.recipe, PhotographRecipe) for given in plan.missing) else 1
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, _JOBS.format(last=len(runs) - 1, path=path, tasks=tasks))
+    write_atomic(path, _JOBS.format(last=len(runs) - 1, path=path, tasks=tasks, gpus=gpus))
 
+
+PHOTOGRAPH_GPUS = 8
+"""For the networks of ImageNet, 32 images on each (README of KaimingHe/deep-residual-networks)."""
 
 _JOBS = """#!/bin/sh
 #SBATCH --array=0-{last}
-#SBATCH --gpus=1
+#SBATCH --gpus-per-node={gpus}
 #
 # A run goes on where it was stopped; one that has finished ends at once.
 #
 #   sbatch {path}                              one task a run
 #   sh {path} 3                                run 3 alone
 #   CUDA_VISIBLE_DEVICES=1 sh {path} 3 4 5     some of them, on a GPU of its own
+#   GPUS=2 sh {path} 3                         run 3 over two GPUs, by torchrun: each has a part of every batch
+#   GPUS=2 sbatch --gpus-per-node=2 {path}     the same of each task
 #   sh {path}                                  all, one after the other
+#
+# A run may go on with another number of GPUs. BN normalises over the images of one.
+
+GPUS=${{GPUS:-{gpus}}}
+
+resnets() {{
+if [ "$GPUS" -gt 1 ]; then
+    torchrun --standalone --nproc-per-node "$GPUS" -m resnets.cli "$@"
+else
+    command resnets "$@"
+fi
+}}
 
 run() {{
 case "$1" in

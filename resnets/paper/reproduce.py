@@ -11,25 +11,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from resnets.files import say
 from resnets.paper import degradation
 from resnets.paper.costs import recorded, speed_here
 from resnets.paper.counts import counts, network_drawing
+from resnets.paper.curves import save_curves
 from resnets.paper.entries import SCALES, SURROGATES, Target
 from resnets.paper.figure7 import figure7
 from resnets.paper.lines import Record, read_lines
-from resnets.paper.photographs import PHOTOGRAPHS, photograph_plan
+from resnets.paper.photograph_plan import photograph_plan
+from resnets.paper.photograph_tables import Wanted, carried_out
+from resnets.paper.photographs import PHOTOGRAPHS
 from resnets.paper.plan import Plan, carry_out_missing, chosen, plan, plan_text, write_jobs
 from resnets.paper.tabled import aligned, claims_lines, compared, heading, notes, table_text
 from resnets.paper.tables import TABLES
 from resnets.paper.targets import TARGETS
 from resnets.paper.verdicts import Row, differences, failures, judged, rows_of
-from resnets.report.figures import Curve, error_curves, save_png
-from resnets.report.figures import degradation as degradation_figure
 
-RESULTS = Path("results/cifar10.jsonl")
+RESULTS, PHOTOGRAPH_RESULTS = Path("results/cifar10.jsonl"), Path("results/imagenet.jsonl")
 """In a checkout: the recorded runs."""
 
 
@@ -47,6 +46,8 @@ class Asked:
     device: str = "auto"
     train: bool = True
     """Whether what is missing is run; otherwise it is said what that would cost."""
+    photographs: str | None = None
+    """Photographs for the tables of ImageNet: what `open_photographs` takes."""
     jobs: Path | None = None
     """A script to be written that runs it elsewhere."""
 
@@ -67,6 +68,8 @@ def reproduce(asked: Asked) -> Answer:
         raise ValueError(f"there is no {asked.what!r} to reproduce; `resnets reproduce list` says what there is")
     if asked.scale not in SCALES:
         raise ValueError(f"scale is {asked.scale!r}, allowed are {', '.join(SCALES)}")
+    if asked.photographs and asked.what not in PHOTOGRAPHS:
+        raise ValueError(f"photographs is {asked.photographs!r}, allowed for {', '.join(PHOTOGRAPHS)} only")
     return WHAT[asked.what](asked)
 
 
@@ -112,7 +115,7 @@ def _with_missing(text: str, made: Plan, speed: Any) -> str:
 def _answer(asked: Asked, target: Target, rows: list[Row], out: Path) -> Answer:
     """Table, claims and figure of what has been run."""
     claims = [] if asked.scale == "smoke" else judged(target, rows)
-    figure = _save_curves(asked, target, rows, out)
+    figure = save_curves(asked.what, target, rows, asked.scale, out)
     less = differences(target, rows)
     parts = [heading(target, asked.scale), table_text(rows, asked.scale, less), compared(target)]
     parts += ["\n".join(claims_lines(claims)), "\n".join(notes(rows)), target.remark, str(figure or "")]
@@ -128,37 +131,6 @@ def _answer(asked: Asked, target: Target, rows: list[Row], out: Path) -> Answer:
         "figure": figure and str(figure),
     }
     return Answer(record, "\n\n".join(filter(None, parts)), failures(rows, claims))
-
-
-def _save_curves(asked: Asked, target: Target, rows: list[Row], out: Path) -> Path | None:
-    """The figure of a target that the paper shows as curves, where runs have some."""
-    if not target.curves or not any("curve" in run for row in rows for run in row.runs):
-        return None
-    path = out / (f"{asked.what}.png" if asked.scale == "paper" else f"{asked.what}-{asked.scale}.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return save_png(curves_figure(rows, asked.scale), path)
-
-
-def curves_figure(rows: list[Row], scale: str) -> Figure:
-    """Error curves as the paper's Figure 6 has them, or in one panel where the rows are not its nets."""
-    nets: dict[str, dict[int, list[Curve]]] = {"plain": {}, "resnet": {}}
-    others = []
-    for row in rows:
-        for run in row.runs:
-            if "curve" not in run:
-                continue
-            curve = Curve(f"{row.entry.name}, seed {run['seed']}", **run["curve"], published=row.paper)
-            named = re.fullmatch(r"cifar10-(plain|resnet)(\d+)", row.entry.name)
-            if named:
-                nets[named[1]].setdefault(int(named[2]), []).append(curve)
-            others.append(curve)
-    if sum(len(seeds) for family in nets.values() for seeds in family.values()) < len(others):
-        figure = error_curves(others)
-    else:
-        figure = degradation_figure(nets["plain"], nets["resnet"], top={"paper": 20.0, "short": 40.0}.get(scale, 100.0))
-    if scale in SURROGATES:
-        figure.suptitle(f"A surrogate: {SURROGATES[scale]}", fontsize=10)
-    return figure
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -185,8 +157,28 @@ def _drawing(asked: Asked) -> Answer:
 
 
 def _photographs(asked: Asked) -> Answer:
-    source = asked.results or RESULTS
-    return Answer(*photograph_plan(asked.what, recorded(read_lines(source), source.parent)))
+    """A table for ImageNet: carried out where ImageNet is there, or on drawn pictures; otherwise planned."""
+    out, source = asked.out or Path("runs/reproduction"), asked.results or RESULTS
+    wanted = Wanted(
+        what=asked.what,
+        target=chosen(PHOTOGRAPHS[asked.what], asked.only),
+        scale=asked.scale,
+        seeds=[0] if asked.seeds is None else asked.seeds,
+        out=out,
+        given=asked.photographs,
+        results=asked.results or PHOTOGRAPH_RESULTS,
+        device=asked.device,
+    )
+    made, facts = wanted.plan, wanted.facts
+    record, text = photograph_plan(asked.what, made, recorded(read_lines(source), source.parent))
+    if asked.jobs and made.missing:
+        write_jobs(made, asked.jobs, None)
+    why = wanted.lacking if asked.train and not asked.jobs else None
+    if not asked.train or asked.jobs or why:
+        text += f"\n\nNothing is run: {why}" if why else ""
+        return Answer({**facts, **record, "measured": False}, text, [f"{asked.what}: not measured"])
+    say(text)
+    return Answer(*carried_out(wanted, asked.results))
 
 
 def _figure7(asked: Asked) -> Answer:
@@ -223,7 +215,7 @@ def _place(item: tuple[str, Any]) -> tuple[Any, ...]:
 _TITLES: dict[str, tuple[str, str]] = {
     **{name: (printed.title, "printed only, nothing here measures it yet") for name, printed in TABLES.items()},
     **{name: (target.title, f"{len(target.entries)} networks trained") for name, target in TARGETS.items()},
-    **{name: (title, "planned: needs ImageNet and GPUs") for name, (title, _, _) in PHOTOGRAPHS.items()},
+    **{name: (target.title, f"{len(target.entries)} networks; needs ImageNet") for name, target in PHOTOGRAPHS.items()},
     "table1": (TABLES["table1"].title, "computed"),
     "figure3": ("plain-34 and ResNet-34 drawn from the networks", "computed"),
     "figure7": ("standard deviations of layer responses", "from `resnets study responses`"),

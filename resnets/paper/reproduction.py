@@ -9,7 +9,7 @@ from resnets.paper.figure7 import claims_of, figure7_markdown, newest_responses
 from resnets.paper.figure7 import rows_of as medians_of
 from resnets.paper.images import study_image
 from resnets.paper.lines import Record, read_lines
-from resnets.paper.markdown import conditions, missing, table
+from resnets.paper.markdown import conditions, listed, missing, table
 from resnets.paper.reproduce import listing
 from resnets.paper.tabled import claims_lines, compared, notes, table_markdown
 from resnets.paper.targets import TARGETS

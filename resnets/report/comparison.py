@@ -44,7 +44,10 @@ def write_comparison(path: Path, runs: Sequence[RunReport]) -> Path:
 
 
 def differences(runs: Sequence[RunReport]) -> list[tuple[str, str, list[str]]]:
-    """The settings in which `runs` are not all alike: part of the record, field, a text for each run."""
+    """The settings in which `runs` are not all alike: part of the record, field, a text for each run.
+
+    Of departures from the paper those that not all have.
+    """
     found = []
     for part in ("recipe", "data", "environment"):
         tables = [words.flatten(getattr(run, part)) for run in runs]
@@ -52,7 +55,8 @@ def differences(runs: Sequence[RunReport]) -> list[tuple[str, str, list[str]]]:
             values = [table.get(field, words.UNKNOWN) for table in tables]
             if len(set(values)) > 1:
                 found.append((part, field, values))
-    departures = ["; ".join(run.departures) or words.UNKNOWN for run in runs]
+    shared = set.intersection(*(set(run.departures) for run in runs))
+    departures = ["; ".join(d for d in run.departures if d not in shared) or words.UNKNOWN for run in runs]
     return found + ([("departures", "from the paper", departures)] if len(set(departures)) > 1 else [])
 
 

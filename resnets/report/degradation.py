@@ -29,13 +29,15 @@ def degradation(
     residual: Mapping[int, Sequence[Curve]],
     until: int | None = None,
     top: float = PAPER_TOP,
+    bottom: float = 0.0,
     width: float = 9.0,
 ) -> Figure:
     """The paper's Figure 6: plain nets left, residual nets right, one colour a depth; percent by iteration.
 
     Each mapping goes from depth to the runs of that depth, one a seed: thin lines, their mean over the
     steps that all seeds recorded thick; training dashed, test bold, the paper's final test error a mark at
-    the right edge. A family without runs has no panel. `width` is in inches. ValueError where neither has.
+    the right edge. The axes go from `bottom` to `top`. A family without runs has no panel. `width` is in
+    inches. ValueError where neither has.
     """
     families = {"plain": plain, "ResNet": residual}
     shown = {word: nets for word, nets in families.items() if any(nets.values())}
@@ -52,6 +54,7 @@ def degradation(
             if published := _published(nets[depth], top):
                 mark_published(axes, published[0], f"{word}:{depth}:published", colour)
         frame(axes, [run for seeds in nets.values() for run in seeds], until, top)
+        axes.set_ylim(bottom, top)
         axes.set_title(f"{'Plain' if word == 'plain' else 'Residual'} networks")
         axes.tick_params(labelleft=True)
         _say_hidden(axes, nets, top)

@@ -59,12 +59,16 @@ def parting_text(parting: Parting | None, common: int) -> str:
         return "the journals have no step in common"
     if parting is None:
         return f"the same in all that both recorded, at {words.plural(common, 'step')}"
-    values = (f"{name} {_value(a)} and {_value(b)}" for name, (a, b) in parting.fields.items())
+    values = (f"{name} {_pair(a, b)}" for name, (a, b) in parting.fields.items())
     return f"they part in iterations {parting.after + 1:,} to {parting.step:,}: {', '.join(values)}"
 
 
-def _value(value: Any) -> str:
-    return "nothing" if value == "" else str(value)
+def _pair(one: Any, other: Any) -> str:
+    """Both values, numbers with six figures, or with all where these do not tell them apart."""
+    if words.is_number(one) and words.is_number(other):
+        short = f"{one:.6g}", f"{other:.6g}"
+        one, other = short if short[0] != short[1] else (one, other)
+    return " and ".join("nothing" if value == "" else str(value) for value in (one, other))
 
 
 def _measured(rows: Sequence[Row]) -> dict[int, Mapping[str, Any]]:

@@ -45,7 +45,7 @@ def lesions(networks: Mapping[str, tuple[float, Mapping[str, float]]], width: fl
     axes = figure.add_subplot()
     for index, (name, (whole, errors)) in enumerate(networks.items()):
         places = range(1, len(errors) + 1)
-        _line(axes, places, list(errors.values()), f"lesion:{name}", index, marker="o", style="none")
+        _line(axes, places, list(errors.values()), f"lesion:{name}", index, marker="o", style="none", size=6)
         axes.axhline(whole, color=COLOURS[index % len(COLOURS)], linewidth=1.0, linestyle=(0, (4, 1.6)))
         axes.annotate(
             f"whole, {whole:.2f} %", (1.0, whole), xycoords=axes.get_yaxis_transform(), xytext=(-4, 4),
@@ -105,6 +105,7 @@ def growth(steps: Numbers, losses: Numbers, strengths: Mapping[str, Numbers], wi
     figure = new_figure(width, 0.45 * width)
     left, right = figure.subplots(1, 2)
     _line(left, steps, losses, "loss", 0)
+    left.lines[-1].set_color(INK)  # colours are those of the units
     left.set_title("Training loss")
     left.set_ylim(bottom=0)
     for index, (name, values) in enumerate(strengths.items()):
@@ -147,10 +148,11 @@ def _line(
     marker: str | None = None,
     style: object = "-",
     label: str | None = None,
+    size: float = 3.5,
 ) -> None:
     axes.plot(
         np.asarray(x), np.asarray(y), color=COLOURS[index % len(COLOURS)], linewidth=1.6, linestyle=style, gid=gid,
-        marker=marker or ("o" if len(y) < 40 and style == "-" else None), markersize=3.5, label=label,
+        marker=marker or ("o" if len(y) < 40 and style == "-" else None), markersize=size, label=label,
     )  # fmt: skip
     axes.grid(axis="y")
 

@@ -1,0 +1,212 @@
+"""The ImageNet tables carried out: what is missing is trained, each network tested by the table's protocol, rendered.
+
+At the paper's scale this wants ImageNet, and GPUs for weeks. At the scale "smoke" the pictures are a tiny ImageNet that
+is drawn here, in the real one's layout, and the whole takes minutes on two cores.
+"""
+
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from resnets.classification.evaluate import evaluate
+from resnets.classification.record import append_once, result_of
+from resnets.classification.run import open_run
+from resnets.data.devkit import KIT, META
+from resnets.data.generated import generate_imagenet
+from resnets.data.prepare import prepare_imagenet
+from resnets.data.sources import IMAGENET, open_photographs
+from resnets.files import say, write_atomic
+from resnets.paper.curves import save_curves
+from resnets.paper.entries import SURROGATES, Target
+from resnets.paper.lines import Record, read_lines
+from resnets.paper.markdown import spread
+from resnets.paper.photographs import ENSEMBLE
+from resnets.paper.plan import Plan, carry_out_missing, plan
+from resnets.paper.tabled import aligned, cells, claims_lines, heading, notes
+from resnets.paper.verdicts import Row, failures, judged, rows_of
+
+_ARCHIVES, _FOLDERS = "imagenet-archives", "imagenet-drawn"
+_DRAWN = {"classes": 6, "train": 4, "val": 2}
+"""Pictures of each class of the tiny ImageNet; six classes, so that top-5 errors are not all zero."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """One of the tables, or the figure, at a scale."""
+
+    what: str
+    target: Target
+    scale: str
+    seeds: list[int]
+    out: Path
+    given: str | None
+    """Photographs to take instead of ImageNet, or at the scale "smoke" of those that are drawn."""
+    results: Path
+    """Lines of networks that were tested: read from here."""
+    device: str = "auto"
+
+    @property
+    def draws(self) -> bool:
+        """Whether the pictures are drawn here."""
+        return self.scale == "smoke" and self.given is None
+
+    @property
+    def data(self) -> str:
+        """What `open_photographs` takes."""
+        return str(self.out / _FOLDERS) if self.draws else self.given or IMAGENET
+
+    @property
+    def lacking(self) -> str | None:
+        """Why the pictures cannot be had, None where they can."""
+        try:
+            _ = self.draws or open_photographs(self.data, "train")
+        except ValueError as error:
+            return str(error)
+        return None
+
+    @property
+    def facts(self) -> Record:
+        """What a record says of it, whatever comes of it."""
+        target = {"what": self.what, "title": self.target.title, "source": self.target.source}
+        return {**target, "scale": self.scale, "surrogate": SURROGATES.get(self.scale)}
+
+    @property
+    def plan(self) -> Plan:
+        """What is missing: a network that was tested needs no run, nor one whose folder is there."""
+        tested = [line for line in read_lines(self.results) if line.get("protocol") == self.target.protocol]
+        lines = [] if self.what == ENSEMBLE else tested  # whose members are tested together
+        return plan(_on(self.target, self.data), self.scale, self.seeds, lines, self.out)
+
+
+def _on(target: Target, data: str) -> Target:
+    """The target on other pictures than ImageNet's."""
+    if data == IMAGENET:
+        return target
+    changed = (replace(entry, changes=(*entry.changes, f"data={data}"), label=entry.name) for entry in target.entries)
+    return replace(target, entries=tuple(changed))
+
+
+def draw_imagenet(out: Path) -> None:
+    """A tiny ImageNet within `out`, its archives and the folders made of them, unless they are there."""
+    if not (out / _ARCHIVES).exists():
+        say(f"{out / _ARCHIVES}: a tiny ImageNet is drawn")
+        generate_imagenet(out / _ARCHIVES, **_DRAWN)
+    if not (out / _FOLDERS).exists():
+        prepare_imagenet(out / _ARCHIVES, out / _FOLDERS)
+
+
+def _synsets(out: Path) -> Path:
+    """The drawn development kit's table of classes, taken out of its archive."""
+    path = out / META
+    with tarfile.open(out / _ARCHIVES / f"{KIT}.tar.gz") as kit:
+        member = kit.extractfile(f"{KIT}/data/{META}")
+        assert member is not None
+        write_atomic(path, member.read())
+    return path
+
+
+def carried_out(wanted: Wanted, keep: Path | None) -> tuple[Record, str, list[str], list[str]]:
+    """Trains and tests what is missing. The record, a text, what is not as the paper has it, and what has diverged.
+
+    `keep`: where a line is added for each network that was tested. ValueError where an ensemble is asked for with
+    several seeds.
+    """
+    if wanted.what == ENSEMBLE and len(wanted.seeds) > 1:
+        raise ValueError(f"seeds are {wanted.seeds}, allowed is one: {wanted.what} is one ensemble")
+    if wanted.draws:
+        draw_imagenet(wanted.out)
+    made = wanted.plan
+    target = made.target
+    _, diverged = carry_out_missing(made, wanted.device, None)
+    ready = [given.folder for given in (*made.finished, *made.missing) if given.folder not in diverged]
+    lines = [line for line in made.lines if "protocol" in line]
+    for folder in ready:
+        line = _tested(folder, wanted)
+        lines.append(line)
+        if keep:
+            append_once(keep, line)
+    rows = rows_of(target, wanted.scale, wanted.seeds, lines)
+    claims = [] if wanted.scale == "smoke" else judged(target, rows)
+    together = _ensemble(ready, wanted) if wanted.what == ENSEMBLE and not diverged else None
+    said = [heading(target, wanted.scale), _table(rows, wanted.scale), _ensemble_text(together)]
+    figure = save_curves(wanted.what, target, rows, wanted.scale, wanted.out)
+    said += ["\n".join(claims_lines(claims)), "\n".join(notes(rows)), target.remark, str(figure or "")]
+    record = {
+        **wanted.facts,
+        "measured": True,
+        "rows": [{**row.to_dict(), "top5_error": _top5(row)} for row in rows],
+        "protocol": target.protocol,
+        "data": wanted.data,
+        "claims": [one.to_dict() for one in claims],
+        "ensemble": together,
+        "figure": figure and str(figure),
+    }
+    return record, "\n\n".join(filter(None, said)), failures(rows, claims), list(map(str, diverged))
+
+
+def _tested(folder: Path, wanted: Wanted) -> Record:
+    """The line of a finished run, its test errors those of the protocol. Scores that are there are not taken anew."""
+    found = _judged([folder], wanted)
+    errors = {"test_error": found["top1_error"], "top5_error": found["top5_error"], "test_wrong": found["top1_wrong"]}
+    return {**result_of(open_run(folder)), **errors, "protocol": wanted.target.protocol}
+
+
+def _judged(
+    folders: Sequence[Path], wanted: Wanted, submission: Path | None = None, synsets: Path | None = None
+) -> Record:
+    """What `evaluate` says of networks, several as an ensemble."""
+    names = [str(folder) for folder in folders]
+    given = (names, wanted.data, [wanted.target.protocol], wanted.device)
+    record = evaluate(*given, cache=wanted.out / "scores", submission=submission, synsets=synsets)
+    return record["results"][0]
+
+
+def _ensemble(folders: Sequence[Path], wanted: Wanted) -> Record:
+    """The networks tested together, on the pictures with labels; of drawn ones a file as the server takes it, too.
+
+    A file that is there is made anew, of the same scores.
+    """
+    submission, synsets = None, None
+    if wanted.draws:
+        submission, synsets = wanted.out / f"{wanted.what}-submission.txt", _synsets(wanted.out)
+        submission.unlink(missing_ok=True)
+    found = _judged(folders, wanted, submission=submission, synsets=synsets)
+    return {
+        "networks": [str(folder) for folder in folders],
+        "top1_error": found["top1_error"],
+        "top5_error": found["top5_error"],
+        "submission": submission and str(submission),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Rendered
+
+
+def _top5(row: Row) -> list[float]:
+    return [run["top5_error"] for run in row.runs]
+
+
+def _table(rows: Sequence[Row], scale: str) -> str:
+    """Top-1 as `tabled` has it, and top-5 beside it; of a surrogate nothing of the paper's."""
+    lines = [
+        {**cells(row), "top-5": spread(_top5(row)) if row.runs else "", "paper, top-5": _printed(row)} for row in rows
+    ]
+    papers = ("paper", "measured", "paper, top-5", "top-5", "band", "verdict")
+    names = ("network", *(papers if scale == "paper" else ("measured", "top-5")), "hardware", "time")
+    sides = "".join("r" if name in (*papers[:4], "time") else "l" for name in names)
+    heads = [{"measured": "top-1", "paper": "paper, top-1"}.get(name, name) for name in names]
+    return aligned([heads, *([line[name] for name in names] for line in lines)], sides)
+
+
+def _printed(row: Row) -> str:
+    return "" if row.paper is None or row.entry.paper_top5 is None else f"{row.entry.paper_top5:.2f}"
+
+
+def _ensemble_text(found: Record | None) -> str:
+    if found is None:
+        return ""
+    text = f"the {len(found['networks'])} together: top-1 error {found['top1_error']:.2f} %, "
+    text += f"top-5 error {found['top5_error']:.2f} %"
+    return f"{text}; {found['submission']}" if found["submission"] else text
