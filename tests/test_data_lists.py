@@ -24,7 +24,7 @@ def written(folder: Path, text: str, name: str = "list.csv") -> Path:
 
 def test_a_list_with_classes_and_splits(tmp_path: Path) -> None:
     folder_of(tmp_path, {"cats": 2, "Ärzte": 2})
-    rows = ["cats/00.jpg,cat,train", "cats/01.jpg,cat,val", "Ärzte/01.jpg,Ärzte,training", '"Ärzte/00.jpg",Ärzte,TEST']
+    rows = ["cats/00.jpg,cat,train", "cats/01.jpg,cat,Test", "Ärzte/01.jpg,Ärzte,training", '"Ärzte/00.jpg",Ärzte,TEST']
     path = written(tmp_path, "\ufeffpath,class,split,note\r\n" + "".join(f"{row},n\r\n" for row in rows))
     train, test = listed(path, "train"), listed(path, "test")
     assert train.classes == test.classes == ("cat", "Ärzte")
