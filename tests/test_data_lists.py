@@ -71,8 +71,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     path.parent.mkdir()
     write_list(path, {"train": kept, "validation": held, "test": test})
     said: list[str] = []
-    for part, split in ((kept, "train"), (test, "test")):
-        found = listed(path, split, said.append)
+    for part, found in ((kept, listed(path, "train", said.append)), (test, listed(path, "test", said.append))):
         assert found.names == tuple(str(tmp_path / "set" / name) for name in part.names)
         assert (found.labels.tolist(), found.classes) == (part.labels.tolist(), part.classes)
         assert [found.read(i) for i in range(len(found))] == [part.read(i) for i in range(len(part))]
