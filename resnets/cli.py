@@ -7,6 +7,7 @@ verdict asked for with --check failed; 2 bad input; 130 and 143 stopped with the
 import os
 import signal
 import sys
+import warnings
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
@@ -38,6 +39,8 @@ def entry() -> NoReturn:
 def main(words: list[str]) -> int:
     """Runs one command line; returns its exit status. No input and no file system makes it end in a traceback."""
     arguments = parse(words)
+    # Pillow's, of pictures of 100 million pixels and more; those of more than twice as many are refused.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         _alone(arguments.verb)

@@ -73,9 +73,11 @@ def set_precision(precision: str) -> None:
     import torch
 
     fp32 = "tf32" if precision == "tf32" else "ieee"
+    # PyTorch keeps an older pair of flags beside these; where they disagree, whoever reads them (torch.export) fails.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = fp32 == "tf32"
     torch.backends.cuda.matmul.fp32_precision = fp32
     torch.backends.cudnn.conv.fp32_precision = fp32  # type: ignore[attr-defined]
-    torch.backends.cudnn.rnn.fp32_precision = fp32  # type: ignore[attr-defined] - else torch.export is confused
+    torch.backends.cudnn.rnn.fp32_precision = fp32  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
 

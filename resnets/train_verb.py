@@ -53,9 +53,13 @@ def _for_own_pictures(arguments: argparse.Namespace, assignments: list[str]) -> 
     from resnets.classification.own_pictures import own_recipe
 
     model = next((word.partition("=")[2] for word in assignments if word.startswith("model=")), None)
-    made, reasons, pictures = own_recipe(arguments.data, arguments.weights, model)
-    for line in (*early_word(arguments.data, pictures), *reasons):
+    for line in early_word(arguments.data):
         say(f"{arguments.data}: {line}")
+    made, reasons, _ = own_recipe(arguments.data, arguments.weights, model)
+    for line in reasons:
+        say(f"{arguments.data}: {line}")
+    if assignments:
+        say(f"{arguments.data}: as asked, {' '.join(assignments)}")
     return made
 
 

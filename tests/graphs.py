@@ -23,6 +23,7 @@ from resnets.classification.predict import predict
 from resnets.cli import main
 from resnets.models.inference import ready
 from resnets.preprocessing import Preprocessing
+from resnets.runtime import set_precision
 
 ROOT = Path(__file__).parents[1]
 
@@ -155,6 +156,7 @@ def test_other_formats(suffix: str, weights: Path, tmp_path: Path, capsys: pytes
     if suffix == ".xml":
         pytest.importorskip("openvino")
     path = tmp_path / f"net{suffix}"
+    set_precision("fp32")  # as training or evaluating here before has left it
     with unchecked():
         assert main(["export", str(weights), "--out", str(path), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)

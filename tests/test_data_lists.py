@@ -24,7 +24,7 @@ def written(folder: Path, text: str, name: str = "list.csv") -> Path:
 
 def test_a_list_with_classes_and_splits(tmp_path: Path) -> None:
     folder_of(tmp_path, {"cats": 2, "Ärzte": 2})
-    rows = ["cats/00.jpg,cat,train", "cats/01.jpg,cat,val", "Ärzte/01.jpg,Ärzte,training", '"Ärzte/00.jpg",Ärzte,TEST']
+    rows = ["cats/00.jpg,cat,train", "cats/01.jpg,cat,Test", "Ärzte/01.jpg,Ärzte,training", '"Ärzte/00.jpg",Ärzte,TEST']
     path = written(tmp_path, "\ufeffpath,class,split,note\r\n" + "".join(f"{row},n\r\n" for row in rows))
     train, test = listed(path, "train"), listed(path, "test")
     assert train.classes == test.classes == ("cat", "Ärzte")
@@ -71,8 +71,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     path.parent.mkdir()
     write_list(path, {"train": kept, "validation": held, "test": test})
     said: list[str] = []
-    for part, split in ((kept, "train"), (test, "test")):
-        found = listed(path, split, said.append)
+    for part, found in ((kept, listed(path, "train", said.append)), (test, listed(path, "test", said.append))):
         assert found.names == tuple(str(tmp_path / "set" / name) for name in part.names)
         assert (found.labels.tolist(), found.classes) == (part.labels.tolist(), part.classes)
         assert [found.read(i) for i in range(len(found))] == [part.read(i) for i in range(len(part))]

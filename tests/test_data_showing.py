@@ -193,7 +193,7 @@ def test_a_picture_cut_short_below_the_box_is_damaged_all_the_same() -> None:
 def test_huge_declared_sizes_take_no_memory() -> None:
     assert jpeg.header(_declared(65000, 65000)) is None
     assert jpeg.header(GOOD) is not None
-    with pytest.raises(ValueError, match=r"^a\.jpg: not a readable picture \(Image size .* exceeds limit"):
+    with pytest.raises(ValueError, match=r"^a\.jpg: not a readable picture \(more pixels than the 178,956,970 that"):
         shown(_declared(65000, 65000), Box(0, 0, 20, 20), 16)
 
 

@@ -13,6 +13,7 @@ from resnets.classification import examples
 from resnets.classification.examples import Examples
 from resnets.data.digits import digits
 from resnets.data.folder import folder
+from resnets.data.sources import open_photographs
 from resnets.evaluation.protocols import single_view
 from resnets.models.factory import load
 
@@ -37,6 +38,7 @@ def test_what_a_page_shows_of_a_run(run: Path, scores: torch.Tensor, monkeypatch
         assert np.array_equal(one["image"], test.images[index].numpy())
         assert (one["true"], one["predicted"]) == (str(int(test.labels[index])), str(int(said[index])))
         assert one["map"].shape == (8, 8)
+        assert one["name"] is None  # digits have none
 
     right = found.right()
     assert len({one["true"] for one in right}) == len(right) > 0
@@ -70,4 +72,7 @@ def test_photographs_are_seen_as_the_network_sees_them(tmp_path: Path) -> None:
         low = (EXPECTED.resize - EXPECTED.crop) // 2
         middle = whole.images[index, :, low : low + EXPECTED.crop, low : low + EXPECTED.crop]
         assert torch.equal(picture, middle)
-    assert found.right()
+    names = open_photographs(tmp_path / "set", "test").names
+    right = found.right()
+    assert right
+    assert [one["name"] for one in right] == [names[one["index"]] for one in right]

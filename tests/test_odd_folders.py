@@ -1,12 +1,15 @@
 """Folders as people have them, from the check to the page: a result, or a clear word."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import TINY
 from photographs import encoded, textured
+from PIL import Image
 from test_cli_files import mount
 
 from resnets.cli import main
@@ -48,6 +51,7 @@ def test_from_the_check_to_the_page(odd: Path, tmp_path: Path, capsys: pytest.Ca
     assert "a recipe made for these pictures, which is no paper's" in said
     page = (run / "report.html").read_text(encoding="utf-8")
     assert all(name in page for name in COUNTS)
+    assert re.search(r"\s%, viele/(a/b/)?größe \d+\.jpg</figcaption>", page)  # what its owner calls it
     assert "Departures from the paper" not in page
     assert main(["evaluate", str(run), "--data", str(odd), "--json"]) == 0
     (result,) = json.loads(capsys.readouterr().out)["results"]
@@ -69,6 +73,44 @@ def test_from_the_check_to_the_page(odd: Path, tmp_path: Path, capsys: pytest.Ca
     assert "the page has no pictures" in capsys.readouterr().err
     assert "Some right answers" not in (run / "report.html").read_text(encoding="utf-8")
     (odd / NAME).unlink()
+
+
+@pytest.mark.usefixtures("blank")
+def test_pictures_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """Two a class and odd ones, some of them in vain: all that is in vain is named at once, and left out when asked."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # Pillow warns of more, and refuses twice as many
+    folder, plain = tmp_path / "my set", textured(40, 45)
+    for number, name in enumerate(("日本 語/1.jpg", "日本 語/x/y/2.jpg", "two each/1.jpg", "two each/2.jpg")):
+        picture(folder / name, number)
+    plain.convert("CMYK").save(folder / "日本 語/cmyk.jpg")
+    Image.fromarray(np.arange(1800, dtype=np.uint16).reshape(40, 45) * 36).save(folder / "日本 語/deep.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    textured(30, 41, 5).save(folder / "two each/turned.jpg", exif=turned)
+    textured(30, 30, 6).save(folder / "two each/moving.gif", save_all=True, append_images=[textured(30, 30, 7)])
+    textured(45, 46, 8).save(folder / "two each/warned of.png")
+    damaged = ["two each/bomb.png", "two each/empty.jpg", "two each/ring.jpg"]
+    Image.new("1", (64, 64)).save(folder / damaged[0])
+    (folder / damaged[1]).touch()
+    (folder / damaged[2]).symlink_to("ring.jpg")
+    (folder / "two each/loop").symlink_to("..")
+
+    words = ["train", "--data", str(folder), "--weights", "none", *TINY, "iterations=2", "--out", str(tmp_path / "run")]
+    assert main(words) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "3 pictures cannot be read: two each/bomb.png (not a readable picture (more pixels than the 4,000" in line
+    assert all(name in line for name in damaged)
+    assert line.endswith(f"`resnets data check {folder} --quarantine` leaves them out")
+    assert main(["data", "check", str(folder), "--quarantine"]) == 0
+    assert all(f"\n{name}\n" in (folder / NAME).read_text() for name in damaged)
+    assert main(words) == 0
+    assert "as asked, model=cifar_resnet8 iterations=24" in capsys.readouterr().err
+    assert main(["predict", str(tmp_path / "run"), str(folder), "--json"]) == 2
+    out, err = capsys.readouterr()
+    record = json.loads(out)
+    assert len(record["predictions"]) == 9
+    assert [one["image"] for one in record["unreadable"]] == [str(folder / name) for name in damaged]
+    assert "Warning" not in err
 
 
 @pytest.mark.parametrize("words", [["data", "check"], ["train", "--data"]])

@@ -99,7 +99,7 @@ def test_a_picture_that_cannot_be_read_is_named_before_training(tmp_path: Path, 
 
 def test_few_pictures_and_doubles_are_said(tmp_path: Path) -> None:
     root = folder_of(tmp_path / "set", {"two": 2, "one": 1, "many": 15})
-    words = "\n".join(early_word(str(root), 14))
+    words = "\n".join(early_word(str(root)))
     assert "fewer than 10 training pictures: one (1), two (1)" in words
     assert "no test picture: one" in words
     assert "4 test pictures: an error is known to about 49 points at most" in words
@@ -107,7 +107,7 @@ def test_few_pictures_and_doubles_are_said(tmp_path: Path) -> None:
     (trained,) = [name for name in open_photographs(root, "train").names if name.startswith("two")]
     (tested,) = [name for name in open_photographs(root, "test").names if name.startswith("two")]
     (root / trained).write_bytes((root / tested).read_bytes())
-    words = "\n".join(early_word(str(root), 14))
+    words = "\n".join(early_word(str(root)))
     assert f"1 training pictures are test pictures too, so the test error will be too good: {trained}" in words
 
 

@@ -81,11 +81,13 @@ def test_in_a_file_lines_are_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             progress.show(row(10))
             progress.show(row(20, test_error=45.678, validation_error=44.0))
             progress.note("learning rate changed")
+            progress.show(row(30, images_per_second=0.64))
     lines = (tmp_path / "log").read_text().splitlines()
     assert lines[0].startswith("10/200  epoch 1.0  loss 1.235  error train 12.35 %  lr 0.1  1234 images/s  ")
     assert "error train 12.35 %, validation 44.00 %, test 45.68 %" in lines[1]
     assert lines[2] == "learning rate changed"
-    assert len(lines) == 3
+    assert "  0.6 images/s  " in lines[3]
+    assert len(lines) == 4
     assert "\033" not in "".join(lines)
 
 

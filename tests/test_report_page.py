@@ -218,6 +218,7 @@ def test_pictures_with_what_speaks_for_the_answer(tmp_path: Path) -> None:
     image = result["mistakes"][0]["image"]
     for one in result["mistakes"]:
         one["map"] = np.eye(4, dtype=np.float32)
+    result["mistakes"][0]["name"] = f"summer/{HOSTILE}.jpg"
     result["right"] = [{**result["mistakes"][0], "true": "dog", "predicted": "dog", "index": 77}]
     result["confused"] = {names: [image, image]}
     page = written(tmp_path, report(evaluation=result))
@@ -226,6 +227,9 @@ def test_pictures_with_what_speaks_for_the_answer(tmp_path: Path) -> None:
     assert described.count("Test image 77: dog") == described.count("What speaks for dog in it") == 1
     assert described.count(f"cat, taken for {HOSTILE}") == 2
     assert "Some right answers" in page.text
+    text = page.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert f"99 %, summer/{HOSTILE}.jpg" in text
+    assert "99 %, no. 1" in text
     assert "class activation map" in page.text
     plain = written(tmp_path / "plain", report(evaluation=evaluation(["cat", "dog"])))
     assert "class activation map" not in plain.text

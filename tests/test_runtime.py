@@ -102,6 +102,8 @@ def test_float32_is_float32_unless_tf32_is_asked_for() -> None:
         set_precision(precision)
         assert torch.backends.cuda.matmul.fp32_precision == expected
         assert torch.backends.cudnn.conv.fp32_precision == expected  # type: ignore[attr-defined]
+        # the older flags, which torch.export and torch.compile read, say the same, and reading them is no error
+        assert torch.backends.cudnn.allow_tf32 == torch.backends.cuda.matmul.allow_tf32 == (expected == "tf32")
     assert torch.backends.cudnn.deterministic
     assert not torch.backends.cudnn.benchmark
 

@@ -20,7 +20,6 @@ from resnets.data.sources import open_data, open_whole
 from resnets.evaluation.activation_maps import activation_maps
 from resnets.evaluation.protocols import single_view
 from resnets.evaluation.scores import Execution
-from resnets.files import say
 from resnets.models.factory import load
 from resnets.runtime import resolve_device
 
@@ -41,7 +40,7 @@ class Examples:
         self.device = resolve_device("auto")
         self.model = load(weights).to(self.device)
         self.expected = preprocessing_of(weights, self.model)
-        self.test = open_whole(data, "test", say)
+        self.test = open_whole(data, "test", lambda message: None)
         if fingerprint not in (None, self.test.fingerprint):
             if isinstance(self.test, Photographs) and Path(data).expanduser().is_dir():
                 self.test = open_data(data, "test", self.expected.crop, lambda message: None)  # small ones in memory
@@ -60,8 +59,8 @@ class Examples:
     def shown(self, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """`answers` ({index, true, predicted, probability}, classes by number) with what a page shows of them.
 
-        That is `image`, uint8 (3, H, W), `map`, float32 (h, w) or None, of the class that the network said, and
-        classes by name.
+        That is `image`, uint8 (3, H, W), `map`, float32 (h, w) or None, of the class that the network said, `name`, of
+        the picture or None, and classes by name.
         """
         if not answers:
             return []
@@ -74,8 +73,17 @@ class Examples:
             maps = activation_maps(self.model, normalise(images.to(self.device)), said)
             for place, one in enumerate(part):
                 shown = {"image": images[place].numpy(), "map": None if maps is None else maps[place].cpu().numpy()}
+                shown["name"] = self._name(one["index"])
                 found.append({**one, **shown, "true": names[one["true"]], "predicted": names[one["predicted"]]})
         return found
+
+    def _name(self, index: int) -> str | None:
+        """What its owner calls a picture: below the folder of the set; None for a set that names none."""
+        if isinstance(self.test, Photographs):
+            return self.test.names[index]
+        if not self.test.files:
+            return None
+        return self.test.files[index].relative_to(Path(self.test.name)).as_posix()
 
     def right(self) -> list[dict[str, Any]]:
         """Right answers, of one class after the other, each the median by probability of those that were looked at."""

@@ -23,6 +23,7 @@ from resnets.classification.photograph_recipe import LEAST_CROP, PhotographRecip
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import FOLDER, cifar10_resnet20_fast
 from resnets.data.images import ImageSet
+from resnets.data.pictures import why_not
 from resnets.data.shards import is_sharded
 from resnets.data.sources import IMAGENET, open_whole
 from resnets.models.catalog import row
@@ -78,7 +79,7 @@ def _size(content: bytes, name: str) -> tuple[int, int]:
         with Image.open(io.BytesIO(content)) as picture:
             return picture.size
     except Exception as error:
-        raise ValueError(f"{name}: cannot be read ({' '.join(str(error).split())[:80]})") from None
+        raise ValueError(f"{name}: cannot be read ({why_not(error)})") from None
 
 
 def own_recipe(

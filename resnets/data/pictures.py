@@ -74,8 +74,14 @@ def _readable(name: str) -> Iterator[None]:
     except UnidentifiedImageError:
         raise ValueError(f"{name}: not a readable picture (of no format that Pillow knows)") from None
     except Exception as error:  # decoders raise whatever they like: SyntaxError, struct.error, ...
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{name}: not a readable picture ({reason})") from None
+        raise ValueError(f"{name}: not a readable picture ({why_not(error)})") from None
+
+
+def why_not(error: Exception) -> str:
+    """In a line what a decoder or the file system says against a picture."""
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more pixels than the {2 * (Image.MAX_IMAGE_PIXELS or 0):,} that are decoded at most"
+    return getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
 
 
 def _opened(source: Path | str | bytes) -> Image.Image:

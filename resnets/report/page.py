@@ -125,6 +125,9 @@ def _contents(run: RunReport) -> dict[str, Any]:
         "confused_pictures": {
             pair: [picture_uri(image) for image in images] for pair, images in evaluation.get("confused", {}).items()
         },
+        "photographs": any(
+            not _is_small(image) for images in evaluation.get("confused", {}).values() for image in images
+        ),
         "mistakes": [_shown(one) for one in list(evaluation.get("mistakes") or [])[:_PICTURES]],
         "right": [_shown(one) for one in evaluation.get("right", ())],
         "tables": {
@@ -141,6 +144,7 @@ def _shown(one: Mapping[str, Any]) -> dict[str, Any]:
     heat = one.get("map")
     return {
         **one,
+        "name": one.get("name"),
         "image": picture_uri(one["image"]),
         "map": None if heat is None else picture_uri(overlay(one["image"], heat)),
         "small": _is_small(one["image"]),

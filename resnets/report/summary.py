@@ -122,7 +122,9 @@ def headlines(run: RunReport) -> list[tuple[str, str, str]]:
     lines.append(("Iterations", words.count(final.get("step", 0)), ", ".join(remarks)))
     speeds = [row["images_per_second"] for row in rows if words.is_number(row.get("images_per_second"))]
     remarks = [str(run.environment["device"])] if run.environment.get("device") else []
-    remarks += [f"{np.median(speeds):,.0f} training images a second"] if speeds else []
+    if speeds:
+        speed = float(np.median(speeds))
+        remarks.append(f"{speed:,.{0 if speed >= 10 else 1}f} training images a second")
     lines.append(("Time", words.duration(run.seconds), "; ".join(remarks)))
     return lines
 

@@ -64,7 +64,7 @@ class Progress:
             f"loss {row['loss']:.3f}",
             f"error {', '.join(errors)}" if errors else "",
             f"lr {row['lr']:.4g}",
-            f"{row['images_per_second']:.0f} images/s",
+            f"{row['images_per_second']:.{0 if row['images_per_second'] >= 10 else 1}f} images/s",
             _binding(row.get("data_wait")),
             f"{duration(left)} left",
         ]
