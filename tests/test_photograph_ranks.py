@@ -20,7 +20,7 @@ from resnets.training.journal import read_journal
 
 SMALL = ("imagenet-resnet18", "crop=32", "batch_size=8", "log_every=1", "evaluate_every=4", "precision=fp32")
 SHORT = (*SMALL, "iterations=4", "lr=0.01", "bn_batches=2", "sync_bn=true", "mixup=0.2", "jitter=0.4", "milestones=3")
-"""So few iterations that rounding has no time to grow."""
+"""So few iterations that rounding has little time to grow."""
 
 
 def narrow() -> None:
@@ -53,15 +53,17 @@ def weights(run: Path) -> dict[str, Tensor]:
 
 
 def near(one: Path, other: Path) -> None:
-    """The same run but for rounding: weights, BN's statistics, every figure of the journal."""
+    """The same run but for rounding, which grows from step to step: eight images are few for BN."""
+    rows, same = read_journal(one), read_journal(other)
+    names = ("step", "epoch", "train_error", "lr")
+    assert [[row[n] for n in names] for row in rows] == [pytest.approx([row[n] for n in names]) for row in same]
+    assert rows[0]["loss"] == pytest.approx(same[0]["loss"], rel=1e-4)
+    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in same], rel=1e-2)
     ours, theirs = weights(one), weights(other)
     assert ours.keys() == theirs.keys()
     for name, value in ours.items():
         apart = float((value - theirs[name]).abs().max() / theirs[name].abs().max().clamp(min=1e-2))
-        assert apart < 2e-3, (name, apart)
-    for row, same in zip(read_journal(one), read_journal(other), strict=True):
-        names = ("step", "epoch", "loss", "train_error", "lr")
-        assert [row[name] for name in names] == pytest.approx([same[name] for name in names], rel=1e-3)
+        assert apart < (0.05 if "bn" in name else 0.01), (name, apart)
 
 
 def figures_of(ranks: int, folder: Path, run: Path, data: str) -> Any:
