@@ -111,13 +111,14 @@ def test_figures_are_the_same_on_any_number_of_ranks(layouts: dict[str, str], al
 @pytest.mark.slow
 def test_a_killed_rank_stopped_and_gone_on_with_by_others(layouts: dict[str, str], tmp_path: Path) -> None:
     """Two ranks, of which one is killed; the same two again, as torchrun does it; stopped; four; then one."""
-    words = (*SMALL, "iterations=60", "sync_bn=true", "lr=0.01", "checkpoint_every=5", "bn_batches=2", "milestones=50")
+    rates = ("lr=0.0001", "milestones=30")  # so low that rounding stays small
+    words = (*SMALL, *rates, "iterations=40", "sync_bn=true", "checkpoint_every=3", "bn_batches=2")
     whole = trained(1, tmp_path / "whole", layouts["folders"], *words)
     folder, run = tmp_path / "some", tmp_path / "some" / "run"
-    launch = {"TORCHELASTIC_RUN_ID": "one", "RESNETS_RANK_TIMEOUT": "30"}
+    launch = {"TORCHELASTIC_RUN_ID": "one", "RESNETS_RANK_TIMEOUT": "60"}
     line = ("train", *words, f"data={layouts['shards']}", "--out", run)
     killed = begun(2, folder, *line, **launch)
-    wait_for_step(killed[0], run, 10)
+    wait_for_step(killed[0], run, 4)
     killed[1].kill()
     for process in killed:
         process.join(240)
@@ -126,13 +127,13 @@ def test_a_killed_rank_stopped_and_gone_on_with_by_others(layouts: dict[str, str
     assert "rank 1 (process" in said
     assert said.endswith("ended before the others; --resume goes on from the last checkpoint")
     stopped = begun(2, folder, *line, **launch, TORCHELASTIC_RESTART_COUNT="1")
-    wait_for_step(stopped[0], run, 20)
+    wait_for_step(stopped[0], run, 8)
     os.kill(stopped[1].pid or 0, signal.SIGTERM)
     for process in stopped:
         process.join(240)
     assert [process.exitcode for process in stopped] == [143, 143]
     processes = begun(4, folder, "train", "--resume", run)
-    wait_for_step(processes[0], run, 40)
+    wait_for_step(processes[0], run, 12)
     processes[3].terminate()
     for process in processes:
         process.join(240)
@@ -141,14 +142,23 @@ def test_a_killed_rank_stopped_and_gone_on_with_by_others(layouts: dict[str, str
     assert [session["ranks"] for session in open_run(run).record["sessions"]] == [2, 2, 4, 1]
     rows, same = read_journal(run), read_journal(whole)
     assert [row["step"] for row in rows] == [row["step"] for row in same]
-    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in same], rel=0.05)
+    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in same], rel=0.02)
 
 
 @pytest.mark.slow
 def test_a_folder_of_pictures_by_two_ranks(alone: Path, tmp_path: Path) -> None:
     """Its recipe, the early word, the start and the linear classifier: as by one, each said once."""
     pictures = folder_of(tmp_path / "pictures", {"cat": 12, "dog": 9})
-    small = ("model=resnet18", "crop=32", "batch_size=8", "iterations=4", "log_every=1", "lr=0.01", "sync_bn=true")
+    small = (
+        "model=resnet18",
+        "crop=32",
+        "batch_size=8",
+        "iterations=4",
+        "log_every=1",
+        "lr=0.01",
+        "sync_bn=true",
+        "precision=fp32",
+    )
     given = ("train", "--data", pictures, "--weights", alone, "frozen=none", *small)
     said = {ranks: done(ranks, tmp_path / str(ranks), *given, "--out", tmp_path / f"run-{ranks}") for ranks in (1, 2)}
     near(tmp_path / "run-2", tmp_path / "run-1")
