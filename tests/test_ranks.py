@@ -175,6 +175,7 @@ def test_a_stopped_rank_is_named(stopped: int, tmp_path: Path) -> None:
     words = ("train", "digits-resnet20", *LONG, "iterations=5000", "--out", folder / "run")
     processes = forks(2, folder, *words, RESNETS_RANK_TIMEOUT="20")
     wait_for_step(processes[0], folder / "run", 5)
+    time.sleep(2)  # until all have heard that the first iteration is over
     began = time.monotonic()
     os.kill(processes[stopped].pid or 0, signal.SIGSTOP)
     other = 1 - stopped
