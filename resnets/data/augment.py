@@ -192,7 +192,8 @@ def jitter(images: UInt8[Tensor, "N 3 H W"], factors: Float[Tensor, "N 3"]) -> F
     """
     light, contrast, depth = factors[:, :, None, None, None].unbind(1)
     pixels = images.float()
-    grey = sum(pixels[:, channel : channel + 1] * weight for channel, weight in enumerate(GREY))
+    red, green, blue = pixels.split(1, 1)
+    grey = GREY[0] * red + GREY[1] * green + GREY[2] * blue
     mean = grey.mean((2, 3), keepdim=True)
     shared = grey.mul_(light * contrast * (1 - depth)).add_(light * (1 - contrast) * mean)
     return pixels.mul_(light * contrast * depth).add_(shared)
