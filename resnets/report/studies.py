@@ -125,7 +125,8 @@ def line(points: Sequence[Mapping[str, float]], ends: tuple[str, str], width: fl
     """Loss left and error right along the line between two solutions, at "share" of the way; training dashed."""
     figure = new_figure(width, 0.45 * width)
     shares = [point["share"] for point in points]
-    for axes, kind, label in zip(figure.subplots(1, 2), ("loss", "error"), ("loss", "error (%)"), strict=True):
+    panels = figure.subplots(1, 2)
+    for axes, kind, label in zip(panels, ("loss", "error"), ("loss", "error (%)"), strict=True):
         for part, style in (("train", (0, (4, 1.6))), ("test", "-")):
             values = [point[f"{part}_{kind}"] for point in points]
             _line(axes, shares, values, f"{part}:{kind}", 0, style=style, label=part)
@@ -133,9 +134,11 @@ def line(points: Sequence[Mapping[str, float]], ends: tuple[str, str], width: fl
             axes.axvline(end, color=MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)))
         axes.set_ylabel(label)
         axes.set_ylim(bottom=0)
-        axes.set_xlabel(f"from {drawable(ends[0], 24)} (0) to {drawable(ends[1], 24)} (1)")
+        axes.set_xlabel("share of the way")
         axes.grid(axis="y")
-        axes.legend(loc="upper right")
+    names = (f"{end}: {drawable(name, 56)}" for end, name in enumerate(ends))
+    handles = [line for line in panels[0].lines if line.get_label() in ("train", "test")]
+    figure.legend(handles=handles, loc="outside lower left", ncols=2, title="\n".join(names), alignment="left")
     return figure
 
 
