@@ -12,6 +12,7 @@ from resnets.models.rows import PAPER
 from resnets.paper import documents
 from resnets.paper.blocks import BLOCKS
 from resnets.paper.documents import fill, main
+from resnets.paper.lines import read_lines
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {
@@ -168,6 +169,12 @@ def test_the_newest_versions_and_what_is_saved_by_leaving_out(tmp_path: Path) ->
     text = BLOCKS["left_out"](tmp_path)
     assert "| a step | 1,234.5 | 900.0 | 76.5% | 75.0% |" in text
     assert "90.0%" not in text
+
+
+def test_one_thread_is_called_so_in_earlier_lines_too(tmp_path: Path) -> None:
+    """They said "1 threads", and stood in tables apart from the same hardware."""
+    _write(tmp_path / "lines.jsonl", [{"device": "CPU, 1 threads"}, {"device": "CPU, 11 threads"}])
+    assert [line["device"] for line in read_lines(tmp_path / "lines.jsonl")] == ["CPU, 1 thread", "CPU, 11 threads"]
 
 
 def test_filling_leaves_the_rest_alone_and_is_repeatable(tmp_path: Path) -> None:

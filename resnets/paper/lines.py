@@ -70,7 +70,7 @@ def read_lines(path: Path) -> list[Record]:
     there = [*whole, last] if last else whole
     for number, line in enumerate(there, 1):
         try:
-            lines.append(json.loads(line))
+            lines.append(json.loads(line.replace(b", 1 threads", b", 1 thread")))  # as earlier versions wrote
         except ValueError:  # no JSON, or no UTF-8
             if number <= len(whole):
                 raise ValueError(f"{path}, line {number}: not JSON: {line[:60].decode(errors='replace')!r}") from None
