@@ -75,7 +75,7 @@ def twelve_of_digits(given: ClassifierRecipe) -> ClassifierRecipe:
         warmup_iterations=None if given.warmup_iterations is None else 3,
         validation_images=100 if given.validation_images else 0,
         log_every=4,
-        evaluate_every=12,
+        evaluate_every=4,
         checkpoint_every=12,
     )
 
