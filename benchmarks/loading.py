@@ -195,12 +195,12 @@ def network_sides(name: str, loads: Side, batch: int, device: torch.device, prec
     return {"loader": loads, "network": synthetic, "both": both}
 
 
-def table(title: str, speeds: dict[str, list[float]]) -> dict[str, int]:
+def table(title: str, speeds: dict[str, list[float]]) -> dict[str, float]:
     """Prints the images a second of each side; returns the medians."""
     print(title)
     for name, values in speeds.items():
-        print(f"  {name:12} {statistics.median(values):9.0f} images/s   ({min(values):.0f} to {max(values):.0f})")
-    return {name: round(statistics.median(values)) for name, values in speeds.items()}
+        print(f"  {name:12} {statistics.median(values):9.1f} images/s   ({min(values):.1f} to {max(values):.1f})")
+    return {name: round(statistics.median(values), 1) for name, values in speeds.items()}
 
 
 def said(line: dict[str, Any], *names: str) -> dict[str, Any]:

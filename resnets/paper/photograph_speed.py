@@ -67,7 +67,11 @@ PHOTOGRAPH_SPEED: dict[str, Callable[[Path], str]] = {
 
 def _loaders(line: Record) -> str:
     rows = [
-        (name, f"{speed:,}", ", ".join(words.format(line[key]) for key, words in _BESIDE.get(name, ()) if key in line))
+        (
+            name,
+            f"{speed:,.1f}",
+            ", ".join(words.format(line[key]) for key, words in _BESIDE.get(name, ()) if key in line),
+        )
         for name, speed in line["images_per_second"].items()
     ]
     kind = "of the processor's time" if line["clock"] == "cpu" else f"{line['loader_threads']} threads or workers each"
@@ -82,7 +86,7 @@ def _together(lines: list[Record]) -> str:
     rows = [
         (
             f"`{line['network']}`, batch {line['batch']}, {line['loader_threads']} threads load",
-            *(f"{line['together'][side]:,}" for side in ("loader", "network", "both")),
+            *(f"{line['together'][side]:,.1f}" for side in ("loader", "network", "both")),
             f"{line['both_to_the_slower']:.0%}",
         )
         for line in lines
