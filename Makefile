@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 help:
 	@echo 'make demo    the paper'"'"'s central claim on real images, about four minutes on two cores; see runs/degradation'
 	@echo 'make test    the tests of the default tier'
-	@echo 'make check   formatting, lint and types'
+	@echo 'make check   formatting, lint, types, and whether the documents say what results do'
 
 demo: $(VENV)/installed
 	$(BIN)/resnets reproduce degradation
@@ -24,6 +24,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/python -m resnets.paper.documents --check
 
 $(BIN)/python:
 	@test -n '$(PYTHON)' || { echo 'No Python 3.11 or newer with its venv module was found. Install one' \

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from toy import BATCH, Toy, toy_recipe
+from toy import BATCH, Batch, Toy, toy_recipe
 
 from resnets.training.iteration import Eager
 from resnets.training.journal import read_journal
@@ -23,9 +23,9 @@ class Passes(Toy):
         self.model.double()
         self.passes = passes
 
-    def batches(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, step: int) -> Iterator[Batch]:
         for x, y in super().batches(step):
-            yield from zip(x.chunk(self.passes), y.chunk(self.passes), strict=True)
+            yield from map(Batch, x.chunk(self.passes), y.chunk(self.passes))
 
 
 @pytest.mark.parametrize("passes", [2, 4])

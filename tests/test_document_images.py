@@ -209,7 +209,7 @@ def test_the_block_shows_the_figure_and_speaks_of_each_net(root: Path) -> None:
         "- **ResNet-20**: test error 8.60 ± 0.14 % (seeds 0, 1); the paper's is 8.75 %; "
         "inside the band expected, 7.8 to 9.2 %.",
     ]
-    assert where.startswith("On CPU, 1 threads, bf16; torch 2.15.0")
+    assert where.startswith("On CPU, 1 thread, bf16; torch 2.15.0")
 
 
 @pytest.mark.parametrize(

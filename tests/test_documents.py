@@ -24,6 +24,7 @@ ENVIRONMENT = {
 }
 
 
+@pytest.mark.slow  # `make check` does it too
 def test_the_documents_of_this_checkout_are_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     assert documents.main(["--check"]) == 0, "type: python -m resnets.paper.documents"

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from toy import BATCH, POINTS, Toy, toy_recipe
+from toy import BATCH, POINTS, Batch, Toy, toy_recipe
 
 from resnets.training.checkpoint import checkpoints, newest
 from resnets.training.draws import seed_draws
@@ -83,7 +83,7 @@ def test_evaluations_between_log_lines_are_rows_too(tmp_path: Path) -> None:
 def test_the_loop_knows_no_task(tmp_path: Path) -> None:
     toy = Toy()
 
-    def losses(batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    def losses(batch: Batch) -> dict[str, Tensor]:
         loss = toy.losses(batch)["loss"]
         return {"loss": 2 * loss, "boxes": loss, "masks": loss * 0 + 3}
 
@@ -128,9 +128,9 @@ def test_stopped_at_any_step_and_resumed(tmp_path: Path, stop: int) -> None:
 class Dropping(Toy):
     """The toy with dropout, which draws from torch's generator in training and here in evaluation too."""
 
-    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
         x, y = batch
-        return super().losses((F.dropout(x, 0.5), y))
+        return super().losses(Batch(F.dropout(x, 0.5), y))
 
     def evaluate(self) -> dict[str, float]:
         torch.rand(self.evaluations + 3)

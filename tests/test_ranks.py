@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import figures, fork, forks, last_step, wait_for_step
@@ -144,7 +145,7 @@ def test_a_killed_rank_is_named_and_the_restarted_ones_go_on(tmp_path: Path) -> 
     """As torchrun does it: the same command again, with the number of the restart."""
     folder = tmp_path / "two"
     words = ("train", "digits-resnet20", *LONG, "--out", folder / "run")
-    launch = {"TORCHELASTIC_RUN_ID": "one", "RESNETS_RANK_TIMEOUT": "10"}
+    launch: dict[str, Any] = {"TORCHELASTIC_RUN_ID": "one", "RESNETS_RANK_TIMEOUT": "10"}
     processes = forks(2, folder, *words, **launch)
     wait_for_step(processes[0], folder / "run", 10)
     processes[1].kill()

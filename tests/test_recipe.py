@@ -109,6 +109,7 @@ def test_every_other_choice_is_a_departure_and_named() -> None:
         "plateau_patience": 1_000,
         "plateau_improvement": 0.5,
         "balance": "weights",
+        "initialisation": "fan_out",
         "decay": "all" if paper.decay == "weights" else "weights",
     }
     for name, value in changes.items():
@@ -218,7 +219,7 @@ def test_overrides_are_typed(text: str, name: str, value: Any) -> None:
         ("validation_images=-1", "0 or more"),
         ("label_smoothing=1", "0 to under 1"),
         ("label_smoothing=nan", "0 to under 1"),
-        ("normalisation=none", "pixel_mean or channel_mean_std"),
+        ("normalisation=none", "pixel_mean or channel_mean or channel_mean_std"),
         ("model=cifar_resnet21", "no network is called 'cifar_resnet21'"),
     ],
 )
