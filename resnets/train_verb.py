@@ -55,7 +55,7 @@ def _for_own_pictures(arguments: argparse.Namespace, assignments: list[str]) -> 
     model = next((word.partition("=")[2] for word in assignments if word.startswith("model=")), None)
     for line in early_word(arguments.data):
         say(f"{arguments.data}: {line}")
-    made, reasons, _ = own_recipe(arguments.data, arguments.weights, model)
+    made, reasons = own_recipe(arguments.data, arguments.weights, model)
     for line in reasons:
         say(f"{arguments.data}: {line}")
     if assignments:

@@ -114,7 +114,7 @@ def test_few_pictures_and_doubles_are_said(tmp_path: Path) -> None:
 def test_balanced_losses(tmp_path: Path) -> None:
     """Twelve of one class, four of the other: 16 / (2 x 12) and 16 / (2 x 4)."""
     pictures = str(folder_of(tmp_path, {"cat": 15, "dog": 5}))
-    made, _, _ = own_recipe(pictures, "none", "cifar_resnet8")
+    made, _ = own_recipe(pictures, "none", "cifar_resnet8")
     given = override(made, ["batch_size=8", "label_smoothing=0.1", "precision=fp32"])
     assert given.balance == "weights"
     cpu = torch.device("cpu")

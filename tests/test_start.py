@@ -62,7 +62,7 @@ def written(path: Path, state: dict[str, torch.Tensor]) -> Path:
 
 
 def started(pictures: str, start: Path, *more: str) -> PhotographRecipe:
-    made, _, _ = own_recipe(pictures, str(start))
+    made, _ = own_recipe(pictures, str(start))
     chosen = override(made, [*SHORT, *more])
     assert isinstance(chosen, PhotographRecipe)
     return chosen

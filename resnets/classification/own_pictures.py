@@ -82,17 +82,15 @@ def _size(content: bytes, name: str) -> tuple[int, int]:
         raise ValueError(f"{name}: cannot be read ({why_not(error)})") from None
 
 
-def own_recipe(
-    path: str, weights: str | None = None, model: str | None = None
-) -> tuple[ClassifierRecipe, list[str], int]:
-    """The recipe for the pictures at `path`, its reasons, a line each, and how many training pictures there are.
+def own_recipe(path: str, weights: str | None = None, model: str | None = None) -> tuple[ClassifierRecipe, list[str]]:
+    """The recipe for the pictures at `path`, and its reasons, a line each.
 
     `weights`: what `find_weights` takes, "none" for new ones, None to choose. `model`: the network, None to choose.
     ValueError, of one line, where data or weights cannot be had or do not go together.
     """
     facts = facts_of(path)
     if weights in (None, "none"):
-        return *recipe_for(path, facts, weights is None, model), facts.train
+        return recipe_for(path, facts, weights is None, model)
     assert weights is not None
     if weights == "torchvision":
         model = model or ("resnet18" if facts.train < 1_000 else "resnet50_v1_5")
@@ -101,7 +99,7 @@ def own_recipe(
     if weights == "package":
         model = model or _PACKAGED
     found = find_weights(model or "", weights, partial=True)
-    return *recipe_for(path, facts, False, model or found.model, (weights, found)), facts.train
+    return recipe_for(path, facts, False, model or found.model, (weights, found))
 
 
 def recipe_for(

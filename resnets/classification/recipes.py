@@ -163,19 +163,11 @@ def recipes_text() -> str:
 # ---------------------------------------------------------------------------------------------------------------
 # Departures
 
-BOOKKEEPING = (
-    "name",
-    "seed",
-    "data",
-    "log_every",
-    "evaluate_every",
-    "checkpoint_every",
-    "channels_last",
-    "compile",
-    "fused",
-    "capture",
-    "replay",
-)
+ASIDE = ("name", "log_every", "evaluate_every", "checkpoint_every")
+"""Fields that change nothing in what is computed."""
+ROUNDING = ("channels_last", "compile", "fused", "capture", "replay")
+"""Fields that change how it is rounded, and how fast it is."""
+BOOKKEEPING = ("seed", "data", *ASIDE, *ROUNDING)
 """Fields that change where, how fast or on what a run takes place, not what the paper's recipe is."""
 
 

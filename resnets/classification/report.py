@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from resnets.classification.examples import Examples
-from resnets.classification.recipes import for_a_folder, is_papers
+from resnets.classification.recipes import ASIDE, ROUNDING, for_a_folder, is_papers
 from resnets.classification.run import Run, open_run
 from resnets.evaluation.metrics import wilson
 from resnets.files import say
@@ -126,18 +126,13 @@ def compare_runs(folders: list[Path], path: Path, published: Published) -> tuple
     return record, "\n".join([*lines, "", str(page)])
 
 
-_ASIDE = ("name", "log_every", "evaluate_every", "checkpoint_every")
-"""Fields of a recipe that change nothing in what is computed."""
-_ROUNDING = ("channels_last", "compile", "fused", "capture", "precision")
-"""Those that change how it is rounded."""
-
-
 def _reading(found: Differences, parted: bool) -> str:
     """What the differences between runs have to do with their parting, in a sentence; "" where neither is there."""
-    recipe = [field for part, field, _ in found if part == "recipe" and field not in _ASIDE]
-    other = [field for field in recipe if field not in _ROUNDING]
+    recipe = [field for part, field, _ in found if part == "recipe" and field not in ASIDE]
+    rounded = (*ROUNDING, "precision")
+    other = [field for field in recipe if field not in rounded]
     data = [field for part, field, _ in found if part == "data"]
-    rounding = [field for field in recipe if field in _ROUNDING]
+    rounding = [field for field in recipe if field in rounded]
     rounding += [field for part, field, _ in found if part == "environment" and field != "sessions"]
     if not parted:
         return "Nothing of what differs shows in what the runs have recorded." if found else ""

@@ -104,7 +104,7 @@ class Classification:
         if not recipe.mixup:
             return batches
         each = (repeat(share, recipe.accumulate) for share in shares(recipe.mixup, recipe.seed, step))
-        drawn = (torch.tensor(share, device=self.device) for share in chain.from_iterable(each))
+        drawn = (torch.full((), share, device=self.device) for share in chain.from_iterable(each))
         return map(Mixing, batches, drawn)
 
     def inputs(self, batch: Any) -> tuple[Tensor, Tensor]:

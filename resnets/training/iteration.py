@@ -65,7 +65,7 @@ class Eager:
             found = [self._backward(batch, len(batches)) for batch in earlier]
         found.append(self._backward(last, len(batches)))
         descend(self.optimizer)
-        return {name: sum(scalars[name] for scalars in found) for name in found[0]}  # type: ignore[misc] - no int
+        return _sums(found)
 
     def _backward(self, batch: Any, batches: int) -> dict[str, Tensor]:
         """The gradient of this batch's part of the mean loss; its part of each loss."""
@@ -87,8 +87,8 @@ def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
 
 
 class Captured:
-    """The same iteration, recorded after some that are done as written; of one batch, a named tuple of
-    tensors or of other such tuples.
+    """The same iteration, recorded after some that are done as written; of one batch, a named tuple of tensors or of
+    other such tuples.
 
     `together` iterations are put off until there are so many, and replayed as one graph. They draw (dropout) from one
     seed, that of the first of them.
@@ -156,7 +156,7 @@ class Captured:
 
 
 def _sums(found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([losses[name] for losses in found]).sum(0) for name in found[0]}
+    return {name: sum(losses[name] for losses in found) for name in found[0]}  # type: ignore[misc] - no int
 
 
 def _tensors(batch: Any) -> list[Tensor]:
