@@ -120,7 +120,10 @@ def test_a_command_makes_the_recipe_that_was_planned(scale: str, tmp_path: Path)
 
 
 def test_costs_are_in_proportion(tmp_path: Path) -> None:
-    (speed,) = recorded([{**line(NET, 0, 8.0), "seconds": 12_800.0}, {**line(NET, 0, 8.0, "iterations=20")}], tmp_path)
+    lines = [{**line(NET, seed, 8.0), "seconds": seconds} for seed, seconds in enumerate((9_000.0, 12_800.0, 90_000.0))]
+    lines.append(line(NET, 0, 8.0, "iterations=20"))  # says nothing about training
+    lines.append({**line(NET, 0, 8.0, "changes.drop_path=0.5"), "seconds": 1.0})  # nor this about other networks
+    (speed,) = recorded(lines, tmp_path)
     assert speed.images_per_second == 64_000 * 128 / 12_800
     assert speed.seconds(recipe(NET)) == pytest.approx(12_800)
     ratio = model_spec("cifar_resnet110").multiply_adds / model_spec("cifar_resnet20").multiply_adds

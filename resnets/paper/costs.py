@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import torch
 import torch.nn.functional as F
@@ -54,13 +55,18 @@ class Speed:
 
 
 def recorded(lines: Sequence[Record], results: Path) -> list[Speed]:
-    """All speeds that were recorded, on whatever hardware: of whole runs, the newest first, then of benchmarks."""
-    found = []
+    """All speeds that were recorded, on whatever hardware: of whole runs, then of benchmarks, the newest first.
+
+    Of several runs of one network the median: a machine that has other work now and then trains slowly then.
+    """
+    speeds: dict[tuple[str, str], list[float]] = {}
     for line in reversed(lines):
         if line["iterations"] >= LONG and (images := _images(line)):
-            where = _hardware(line)
-            source = f"the recorded run of {line['recipe']}, seed {line['seed']}"
-            found.append(Speed(images / line["seconds"], line["model"], where, source))
+            speeds.setdefault((line["model"], _hardware(line)), []).append(images / line["seconds"])
+    found = []
+    for (model, where), several in speeds.items():
+        source = "a recorded run" if len(several) == 1 else f"the median of {len(several)} recorded runs"
+        found.append(Speed(median(several), model, where, source))
     for line in reversed(read_lines(results / "bench" / "speed.jsonl")):
         if line["kind"] == "training" and "eager" in line["sides"]:
             where = _hardware(line)
@@ -76,7 +82,9 @@ def _hardware(line: Record) -> str:
 
 
 def _images(line: Record) -> int:
-    """How many images a recorded run was trained on; 0 where its batch size is not known."""
+    """How many images a recorded run was trained on; 0 where that is not known, or its network was a changed one."""
+    if any(phrase.startswith("changes") for phrase in line["departures"]):
+        return 0
     changed = [phrase.split()[1] for phrase in line["departures"] if phrase.startswith("batch_size:")]
     if not changed and line["recipe"] not in RECIPES:
         return 0
