@@ -4,6 +4,7 @@ Time is taken to be in proportion to multiply-adds, which is about right for net
 another net was measured, the plan says which.
 """
 
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from resnets.classification.recipes import RECIPES, recipe
 from resnets.models.catalog import model_spec, row
 from resnets.models.factory import create_model
 from resnets.paper.lines import Record, read_lines
+from resnets.paper.published import SPEEDS
 from resnets.runtime import autocast, device_name, resolve_device, resolve_precision, set_precision
 from resnets.training.draws import GENERATOR
 from resnets.training.optimiser import descend, sgd
@@ -94,17 +96,30 @@ def _images(line: Record) -> int:
 def speed_here(runs: Sequence[ClassifierRecipe], known: Sequence[Speed], device: str) -> Speed:
     """The speed that the cost of `runs` follows from: one recorded on this hardware, else timed now on the smallest.
 
-    A recorded one of a network among the runs is preferred.
+    Of several recorded ones that of the network nearest to the smallest of the runs.
     """
     where = resolve_device(device)
     precision = resolve_precision("auto", where)
     hardware = f"{device_name(where)}, {precision}"
-    here = [speed for speed in known if speed.hardware == hardware]
-    own = [speed for speed in here if speed.model in {run.model for run in runs}]
-    if own or here:
-        return (own or here)[0]
     smallest = min(runs, key=lambda run: model_spec(run.model).multiply_adds)
+    if here := [speed for speed in known if speed.hardware == hardware]:
+        return nearest(smallest.model, here)
     return Speed(_timed(smallest, where, precision), smallest.model, hardware, "timed here just now")
+
+
+def published() -> list[Speed]:
+    """What others print of training on ImageNet's images."""
+    return [
+        Speed(float(speed), model, hardware, source)
+        for hardware, source, speeds in SPEEDS
+        for model, speed in speeds.items()
+    ]
+
+
+def nearest(model: str, speeds: Sequence[Speed]) -> Speed:
+    """The speed of the network whose multiply-adds are nearest to those of `model`; of equal ones the first."""
+    ours = model_spec(model).multiply_adds
+    return min(speeds, key=lambda speed: abs(math.log(model_spec(speed.model).multiply_adds / ours)))
 
 
 def _timed(run: ClassifierRecipe, device: torch.device, precision: str, iterations: int = 3) -> float:

@@ -1,7 +1,8 @@
 """What the ImageNet tables would take: commands, hours on hardware that was measured, disk. Nothing of it is run here.
 
-Hours are of training, in proportion to multiply-adds, from recorded speeds; what decoding pictures costs beside the
-network is not in them. Testing adds less than a hundredth.
+Hours are of training on one device: from recorded speeds, and from some that others print, each of the network that is
+nearest in multiply-adds and in proportion to them. What decoding pictures costs beside the network is not in them.
+Testing adds less than a hundredth.
 """
 
 import shlex
@@ -9,38 +10,39 @@ from collections.abc import Sequence
 from typing import Any
 
 from resnets.models.catalog import model_spec
-from resnets.paper.costs import Speed, about, disk
-from resnets.paper.entries import Entry
+from resnets.paper.costs import Speed, disk, nearest, published
 from resnets.paper.lines import Record
 from resnets.paper.photographs import ENSEMBLE
 from resnets.paper.plan import Plan, Planned, changed_words
+from resnets.paper.tabled import aligned
 
 ARCHIVES_GB = 144
 """ImageNet's archives of training and validation, which hold JPEG: the pictures unpacked are as large."""
 
 
-def photograph_plan(what: str, plan: Plan, speeds: Sequence[Speed]) -> tuple[Record, str]:
+def photograph_plan(what: str, plan: Plan, recorded: Sequence[Speed]) -> tuple[Record, str]:
     """What is missing of one of `PHOTOGRAPHS`, as a record and a text."""
     if plan.scale == "smoke":
         return _of_moments(plan)
-    hardware = {speed.hardware: speed for speed in reversed(speeds)}  # of each the newest
+    hardware: dict[str, list[Speed]] = {}
+    for speed in (*recorded, *published()):
+        hardware.setdefault(speed.hardware, []).append(speed)
     rows = [_row(given, hardware) for given in plan.missing]
-    data = ["resnets data prepare imagenet --from ARCHIVES"]
-    commands = [*data, *(row["command"] for row in rows), f"resnets reproduce {what}"]
+    commands = ["resnets data prepare imagenet --from ARCHIVES"]
+    commands += [*(row["command"] for row in rows), f"resnets reproduce {what}"]
     if what == ENSEMBLE:
         folders = shlex.join(str(given.folder) for given in plan.missing)
         server = "--submission FILE --synsets meta.mat"
         commands.append(f"resnets evaluate {folders} --data TEST_PICTURES --protocol dense {server}")
     space = f"{ARCHIVES_GB} GB of archives, as much again for the pictures in folders (with `--layout index` nothing)"
     runs = sum(disk(given.recipe) for given in plan.missing) / 1e9
-    lines = [f"{what}, {plan.target.title}: a plan", "", *map(_line, rows)]
-    lines += [
-        "",
-        *(f"From {speed.said}; other networks in proportion to multiply-adds." for speed in hardware.values()),
+    parts = [
+        f"{what}, {plan.target.title}: a plan",
+        *([_table(rows), _sources(plan, hardware)] if rows else ["no run is missing"]),
+        f"disk: {space}, and {runs:.1f} GB of runs",
+        "\n".join([*commands, f"or, on several GPUs: resnets plan {what} --jobs FILE"]),
     ]
-    lines += ["", f"disk: {space}, and {runs:.1f} GB of runs", "", *commands]
-    lines += [f"or, on several GPUs: resnets plan {what} --jobs FILE"]
-    return {"rows": rows, "commands": commands, "disk_gb": round(2 * ARCHIVES_GB + runs, 1)}, "\n".join(lines)
+    return {"rows": rows, "commands": commands, "disk_gb": round(2 * ARCHIVES_GB + runs, 1)}, "\n\n".join(parts)
 
 
 def _of_moments(plan: Plan) -> tuple[Record, str]:
@@ -53,10 +55,12 @@ def _of_moments(plan: Plan) -> tuple[Record, str]:
     return {"missing": [{"run": str(given.folder)} for given in plan.missing], "disk_gb": round(gigabytes, 1)}, text
 
 
-def _row(given: Planned, hardware: dict[str, Speed]) -> dict[str, Any]:
+def _row(given: Planned, hardware: dict[str, list[Speed]]) -> dict[str, Any]:
     entry, run = given.entry, given.recipe
     images = run.iterations * run.batch_size
-    hours = {where: speed.seconds_of(run.model, images) / 3600 for where, speed in hardware.items()}
+    hours = {
+        where: nearest(run.model, speeds).seconds_of(run.model, images) / 3600 for where, speeds in hardware.items()
+    }
     return {
         "name": run.model,
         "seed": run.seed,
@@ -65,20 +69,33 @@ def _row(given: Planned, hardware: dict[str, Speed]) -> dict[str, Any]:
         "iterations": run.iterations,
         "hours": {where: round(value) for where, value in hours.items()},
         "command": shlex.join(["resnets", "train", entry.recipe, *changed_words(given), "--out", str(given.folder)]),
-        "said": _paper(entry),
     }
 
 
-def _paper(entry: Entry) -> str:
-    if entry.paper is None:
-        return ""
-    top5 = "" if entry.paper_top5 is None else f", top-5 {entry.paper_top5:g} %"
-    return f"top-1 in the paper {entry.paper:g} %{top5}; "
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    """Networks with the paper's errors in percent and the time on each hardware."""
+    where = list(rows[0]["hours"])
+    head = ("network", "seed", "paper top-1", "top-5", "iterations", *where)
+    lines = [
+        (
+            row["name"],
+            str(row["seed"]),
+            *("" if error is None else f"{error:g}" for error in row["paper"].values()),
+            f"{row['iterations']:,}",
+            *(_time(row["hours"][name]) for name in where),
+        )
+        for row in rows
+    ]
+    return aligned([head, *lines], "l" + "r" * (len(head) - 1))
 
 
-def _line(row: dict[str, Any]) -> str:
-    cost = "; ".join(f"{about(3600 * hours)} on {where}" for where, hours in row["hours"].items())
-    return (
-        f"{row['name']:<12} seed {row['seed']}: {row['said']}{row['iterations']:,} iterations, "
-        f"{cost or 'no speed is recorded'}"
-    )
+def _time(hours: int) -> str:
+    return f"{hours} h" if hours < 48 else f"{hours / 24:,.0f} days"
+
+
+def _sources(plan: Plan, hardware: dict[str, list[Speed]]) -> str:
+    """Where the speeds that were used come from."""
+    models = [given.recipe.model for given in plan.missing]
+    used = [nearest(model, speeds) for speeds in hardware.values() for model in models]
+    said = "\n".join(f"From {speed.said}." for speed in dict.fromkeys(used))
+    return f"Of one device, in proportion to multiply-adds.\n{said}"
