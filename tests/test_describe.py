@@ -78,12 +78,13 @@ def test_the_layers_add_up_to_the_spec(name: str) -> None:
     gates = sum("join" in r["name"].split(".") for r in rows)
     assert record["projections"] + gates == sum(r["on_shortcut"] for r in rows if r["kind"] == "conv")
     pixels = {(a["name"], b["name"]): b["in_channels"] / a["out_channels"] for a, b in pairwise(main)}
-    assert {pair: by for pair, by in pixels.items() if by != 1} == ({VGG_FLATTENS: 49} if "vgg" in name else {})
+    flattens = {(VGG_LAST[name], "classifier.0"): 49} if name in VGG_LAST else {}
+    assert {pair: by for pair, by in pixels.items() if by != 1} == flattens
     assert json.loads(json.dumps(record)) == record
 
 
-VGG_FLATTENS = ("features.28", "classifier.0")
-"""Its classifier reads 7x7 pixels of each map."""
+VGG_LAST = {"vgg16": "features.28", "vgg19": "features.34"}
+"""Their last convolution, in torchvision's names; the classifier after it reads 7x7 pixels of each map."""
 
 
 HEADS = {
