@@ -18,6 +18,7 @@ import torch
 from family import SMALL, images, settled, unchecked
 from torch import nn
 
+from resnets.bench.inference import answer
 from resnets.classification import export
 from resnets.classification.predict import predict
 from resnets.cli import main
@@ -70,6 +71,27 @@ def test_openvino_answers_as_the_plain_network() -> None:
         for images_ in (x, x[:1]):
             with torch.no_grad():
                 assert torch.allclose(answer(images_), model(images_), atol=1e-4)
+
+
+def test_onnx_runtime_answers_as_the_plain_network() -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    model, x = settled(SMALL["option B"]()).float(), images("option B", count=4)
+    with unchecked():
+        compute = answer("onnxruntime", "cifar_resnet8", model, x, "fp32")
+        for images_ in (x, x[:1]):
+            with torch.no_grad():
+                assert torch.allclose(compute(images_), model(images_), atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", ["compiled", "torch.compile"])
+def test_compiled_networks_answer_as_the_plain_one(side: str) -> None:
+    torch.manual_seed(0)
+    model, x = settled(SMALL["option B"]()).float(), images("option B", count=4)
+    with unchecked():
+        assert answer(side, "cifar_resnet8", model, x, "fp32").apart < 1e-4
 
 
 # ------------------------------------------------------------------------------------------------------------
