@@ -56,7 +56,7 @@ def parts(data: str, results: Path, runs: Path, tiny: bool = False) -> list[Part
     python = sys.executable
     net = "resnet50_v1_5"
     return [
-        Part("checks", 2, [python, "-m", "pytest", "-m", "gpu", "-n", "0", "tests/test_gpu.py"]),
+        Part("checks", 2, [python, "-m", "pytest", "-m", "gpu", "-n", "0", "--tb=line", "tests/test_gpu.py"]),
         Part("latency", 0.5, [python, "benchmarks/latency.py", "--results", str(results / "bench" / "latency.jsonl")]),
         Part("training-20", 2, bench("training", "cifar_resnet20", sides="eager,autotuned,captured,replayed")),
         Part("paper-20", 1.5, paper(20)),

@@ -30,6 +30,7 @@ def test_sides_run_in_processes_of_their_own(tmp_path: Path) -> None:
     assert [len(taken.seconds) for taken in times.values()] == [3, 3]
     assert min(times["slow"].seconds) >= 0.02
     assert times["quick"].ratio(times["slow"]) > 1.5
+    assert all(1e7 < taken.memory < 1e11 for taken in times.values()), "Python itself takes some megabytes"
 
 
 @pytest.mark.parametrize(("late", "says"), [(False, "^b: no such engine$"), (True, "^b: its process has died$")])

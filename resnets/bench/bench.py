@@ -118,6 +118,7 @@ def _speed(taken: Times, first: Times, images: int, most: float) -> dict[str, fl
         "share_of_limit": round(speed / most, 3),
         "slowest": round(images / max(taken.seconds), 1),
         "fastest": round(images / min(taken.seconds), 1),
+        "memory_bytes": taken.memory,
     }
 
 
@@ -127,12 +128,12 @@ def bench_text(record: dict[str, Any]) -> str:
     here = record["environment"]
     lines = [
         f"{record['kind']} of {record['model']}, batch {record['batch']}, {record['precision']}, on {here['device']}",
-        f"{'':14} {'images/s':>10} {'beside ' + first:>14} {'of the limit':>13}   slowest to fastest round",
+        f"{'':14} {'images/s':>10} {'beside ' + first:>14} {'of the limit':>13} {'memory':>9}   slowest to fastest",
     ]
     for name, side in record["sides"].items():
         lines.append(
             f"{name:14} {side['images_per_second']:10,.1f} {side['ratio']:14.2f} {side['share_of_limit']:12.0%}"
-            f"   {side['slowest']:,.1f} to {side['fastest']:,.1f}"
+            f" {side['memory_bytes'] / 1e9:6.2f} GB   {side['slowest']:,.1f} to {side['fastest']:,.1f}"
         )
     for name, side in record["sides"].items():
         if "apart" in side:

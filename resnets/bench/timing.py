@@ -6,6 +6,7 @@ a while disturbs them all.
 
 import multiprocessing
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,8 @@ class Times:
     """Of one side: `seconds` of a step in each round."""
 
     seconds: tuple[float, ...]
+    memory: float = 0.0
+    """Bytes that its process held at most: on CUDA of the device's memory in tensors, otherwise in all."""
 
     @property
     def median(self) -> float:
@@ -53,7 +56,7 @@ def in_turn(sides: dict[str, Side], rounds: int, seconds: float) -> dict[str, Ti
         for _ in range(rounds):
             for name, pipe in pipes.items():
                 taken[name].append(_asked(name, pipe, steps[name]) / steps[name])
-        return {name: Times(tuple(values)) for name, values in taken.items()}
+        return {name: Times(tuple(values), _asked(name, pipes[name], 0)) for name, values in taken.items()}
     finally:
         for pipe in pipes.values():
             pipe.close()
@@ -63,7 +66,7 @@ def in_turn(sides: dict[str, Side], rounds: int, seconds: float) -> dict[str, Ti
 
 
 def _asked(name: str, pipe: Connection, steps: int | None) -> float:
-    """Seconds that side `name` takes for so many steps; None: until it is ready."""
+    """Seconds that side `name` takes for so many steps; None: until it is ready. 0: bytes that it has held."""
     with suppress(BrokenPipeError):
         pipe.send(steps)
     try:
@@ -76,11 +79,14 @@ def _asked(name: str, pipe: Connection, steps: int | None) -> float:
 
 
 def _serve(side: Side, pipe: Connection) -> None:
-    """The process of one side: answers each number of steps with the seconds they took."""
+    """The process of one side: answers each number of steps with the seconds they took, 0 with its memory."""
     try:
         step = None
         while True:
             steps = pipe.recv()
+            if steps == 0:
+                pipe.send(_memory())
+                continue
             if step is None:
                 step = side()
                 steps = 2
@@ -101,3 +107,17 @@ def _finish() -> None:
 
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
+
+
+def _memory() -> float:
+    """Bytes that this process has held at most; 0 where the system does not say."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        return float(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    unit = 1.0 if sys.platform == "darwin" else 1024.0
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
