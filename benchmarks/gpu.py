@@ -58,16 +58,17 @@ def parts(data: str, results: Path, runs: Path, tiny: bool = False) -> list[Part
     return [
         Part("checks", 2, [python, "-m", "pytest", "-m", "gpu", "-n", "0", "--tb=line", "tests/test_gpu.py"]),
         Part("latency", 0.5, [python, "benchmarks/latency.py", "--results", str(results / "bench" / "latency.jsonl")]),
-        Part("training-20", 2, bench("training", "cifar_resnet20", sides="eager,autotuned,captured,replayed")),
+        Part("training-20", 3, bench("training", "cifar_resnet20", sides="eager,autotuned,captured,replayed")),
         Part("paper-20", 1.5, paper(20)),
         Part("training-50", 2, bench("training", net, sides="torchvision,eager,fused,captured")),
-        Part("inference-50", 3, bench("inference", net, sides="last,torch.compile,joined,captured,compiled")),
+        Part("inference-50", 2.5, bench("inference", net, sides="last,torch.compile,folded,joined,captured")),
         Part("paper-56", 2.5, paper(56)),
         Part("seeds-20", 1.5, bench("seeds", "cifar_resnet20", sides="alone,fused,fused-together")),
         Part("paper-110", 4.5, paper(110)),
         Part("training-56", 2, bench("training", "cifar_resnet56", sides="eager,captured,replayed")),
         Part("training-110", 2, bench("training", "cifar_resnet110", sides="eager,captured,replayed")),
         Part("one-image", 2, bench("inference", net, "--batch", "1", sides="last,joined,captured")),
+        Part("autotuned-50", 5, bench("inference", net, sides="torch.compile,captured,compiled")),
         Part("two-seeds", 3, paper(20, "--seeds", "1..2")),
     ]
 

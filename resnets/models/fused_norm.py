@@ -118,7 +118,7 @@ class _Fusing(TorchFunctionMode):
     def count(self) -> None:
         """Each counter goes on by one."""
         if self.counters:
-            torch._foreach_add_(list(self.counters.values()), 1)
+            torch._foreach_add_(list(self.counters.values()), 1)  # type: ignore[attr-defined]
             self.counters = {}
 
     def __torch_function__(

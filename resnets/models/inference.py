@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -197,7 +198,7 @@ def _compiled(model: nn.Module, example: Tensor, precision: str) -> Compute:
     from torch._inductor import config
 
     autotuned = {"max_autotune": True, "coordinate_descent_tuning": True, "triton.cudagraphs": True}
-    options: dict[str, str | int | bool] = {**autotuned} if example.device.type == "cuda" else {}
+    options: dict[str, Any] = autotuned if example.device.type == "cuda" else {}
     compiled = torch.compile(_folded(model, example, precision), dynamic=False, options=options)
 
     def answer(images: Tensor) -> Tensor:

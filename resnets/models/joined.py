@@ -41,11 +41,13 @@ def joined(network: fx.GraphModule, device: str) -> fx.GraphModule:
 def _join(network: fx.GraphModule, node: fx.Node, operation: Operation) -> None:
     """The call `node` of a convolution, with what follows, becomes one of its operation."""
     steps, added = [node], None
-    if (after := _alone(node)) and after.target in _ADD and len(after.all_input_nodes) == 2:
+    if (after := _alone(node)) and after.target in _ADD and len(after.all_input_nodes) == 2 and not after.kwargs:
         (added,) = (other for other in after.all_input_nodes if other is not node)
         steps.append(after)
-    if relu := (after := _alone(steps[-1])) is not None and _is_relu(network, after):
+    relu = False
+    if (after := _alone(steps[-1])) and _is_relu(network, after):
         steps.append(after)
+        relu = True
     network.add_submodule(str(node.target), Joined(operation))
     with network.graph.inserting_before(steps[-1]):  # where the other map is there, too
         call = network.graph.call_module(str(node.target), (node.args[0], added, relu))

@@ -32,5 +32,5 @@ class _Round(torch.autograd.Function):
 
 def _all_as(kind: torch.dtype, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     converted = [torch.empty_like(tensor, dtype=kind) for tensor in tensors]
-    torch._foreach_copy_(converted, list(tensors))
+    torch._foreach_copy_(converted, list(tensors))  # type: ignore[attr-defined]
     return tuple(converted)
