@@ -4,6 +4,7 @@ In a process of their own (tests/test_graphs.py runs this file): the compiler ch
 tests of bit-equal runs would notice.
 """
 
+import copy
 import json
 import os
 import re
@@ -92,6 +93,24 @@ def test_compiled_networks_answer_as_the_plain_one(side: str) -> None:
     model, x = settled(SMALL["option B"]()).float(), images("option B", count=4)
     with unchecked():
         assert answer(side, "cifar_resnet8", model, x, "fp32").apart < 1e-4
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_the_same() -> None:
+    """Logits, gradients and running averages in float32, of which each may be rounded otherwise."""
+    torch.manual_seed(0)
+    plain, x = SMALL["option A"]().train(), images("option A", count=8)
+    other = copy.deepcopy(plain)
+    with unchecked():
+        for network, model in ((plain, plain), (torch.compile(other), other)):
+            network(x).square().sum().backward()
+            model.eval()
+    with torch.no_grad():
+        assert torch.allclose(plain(x), other(x), rtol=1e-4, atol=1e-4)
+    for one, same in zip(plain.parameters(), other.parameters(), strict=True):
+        assert one.grad is not None
+        assert same.grad is not None
+        assert (one.grad - same.grad).norm() < 1e-4 * one.grad.norm()
 
 
 # ------------------------------------------------------------------------------------------------------------
