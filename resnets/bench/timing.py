@@ -6,12 +6,12 @@ a while disturbs them all.
 
 import multiprocessing
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 Step = Callable[[], Any]
@@ -115,9 +115,8 @@ def _memory() -> float:
 
     if torch.cuda.is_initialized():
         return float(torch.cuda.max_memory_allocated())
-    try:
-        import resource
-    except ImportError:  # Windows
+    try:  # not getrusage, whose figure a process inherits from the one that started it
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
         return 0.0
-    unit = 1.0 if sys.platform == "darwin" else 1024.0
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0.0)
