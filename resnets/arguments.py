@@ -247,7 +247,10 @@ def _study(verb: AddVerb) -> None:
     sub.add_argument("kind", choices=("training", "seeds", "inference", "evaluation"))
     sub.add_argument("model", metavar="NAME", nargs="?", default="cifar_resnet20")
     sub.add_argument(
-        "--batch", metavar="N", type=int, help="images a step; default 128, large ones 16, evaluation 2000"
+        "--batch",
+        metavar="N",
+        type=int,
+        help="images a step; default 128, large ones 16, evaluation 2000, on CUDA more",
     )
     sub.add_argument("--sides", metavar="A,B", help="some of the sides only")
     sub.add_argument("--data", metavar="D", help="inference: labelled images, for the error of each side")

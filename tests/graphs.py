@@ -4,6 +4,7 @@ In a process of their own (tests/test_graphs.py runs this file): the compiler ch
 tests of bit-equal runs would notice.
 """
 
+import copy
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import torch
 from family import SMALL, images, settled, unchecked
 from torch import nn
 
+from resnets.bench.inference import answer
 from resnets.classification import export
 from resnets.classification.predict import predict
 from resnets.cli import main
@@ -70,6 +72,45 @@ def test_openvino_answers_as_the_plain_network() -> None:
         for images_ in (x, x[:1]):
             with torch.no_grad():
                 assert torch.allclose(answer(images_), model(images_), atol=1e-4)
+
+
+def test_onnx_runtime_answers_as_the_plain_network() -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    model, x = settled(SMALL["option B"]()).float(), images("option B", count=4)
+    with unchecked():
+        compute = answer("onnxruntime", "cifar_resnet8", model, x, "fp32")
+        for images_ in (x, x[:1]):
+            with torch.no_grad():
+                assert torch.allclose(compute(images_), model(images_), atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", ["compiled", "torch.compile"])
+def test_compiled_networks_answer_as_the_plain_one(side: str) -> None:
+    torch.manual_seed(0)
+    model, x = settled(SMALL["option B"]()).float(), images("option B", count=4)
+    with unchecked():
+        assert answer(side, "cifar_resnet8", model, x, "fp32").apart < 1e-4
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_the_same() -> None:
+    """Logits, gradients and running averages in float32, of which each may be rounded otherwise."""
+    torch.manual_seed(0)
+    plain, x = SMALL["option A"]().train(), images("option A", count=8)
+    other = copy.deepcopy(plain)
+    with unchecked():
+        for network, model in ((plain, plain), (torch.compile(other), other)):
+            network(x).square().sum().backward()
+            model.eval()
+    with torch.no_grad():
+        assert torch.allclose(plain(x), other(x), rtol=1e-4, atol=1e-4)
+    for one, same in zip(plain.parameters(), other.parameters(), strict=True):
+        assert one.grad is not None
+        assert same.grad is not None
+        assert (one.grad - same.grad).norm() < 1e-4 * one.grad.norm()
 
 
 # ------------------------------------------------------------------------------------------------------------

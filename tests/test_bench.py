@@ -6,16 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from family import unchecked
+import torch
+from family import settled, unchecked
 from sides import Broken, Sleep
 
 from resnets.bench import bench as module
 from resnets.bench.bench import bench, bench_text
-from resnets.bench.inference import apart, errors
+from resnets.bench.inference import answer, apart, errors
+from resnets.bench.inference import sides as inference_sides
 from resnets.bench.limits import Machine, limit
+from resnets.bench.peers import peers
 from resnets.bench.timing import Times, in_turn
+from resnets.bench.training import Training
+from resnets.bench.training import sides as training_sides
 from resnets.classification.evaluate import evaluate
 from resnets.cli import main
+from resnets.models.factory import create_model
 
 
 def test_sides_run_in_processes_of_their_own(tmp_path: Path) -> None:
@@ -24,6 +30,14 @@ def test_sides_run_in_processes_of_their_own(tmp_path: Path) -> None:
     assert [len(taken.seconds) for taken in times.values()] == [3, 3]
     assert min(times["slow"].seconds) >= 0.02
     assert times["quick"].ratio(times["slow"]) > 1.5
+    assert all(5e6 < taken.memory < 1e10 for taken in times.values()), "Python itself takes some megabytes"
+
+
+def test_memory_is_that_of_a_side_alone(tmp_path: Path) -> None:
+    """This process holds a gigabyte more than the side, which it starts."""
+    ballast = torch.ones(1 << 28)
+    (times,) = in_turn({"one": Sleep(0.001, tmp_path)}, rounds=1, seconds=0.001).values()
+    assert 0 < times.memory < ballast.nbytes
 
 
 @pytest.mark.parametrize(("late", "says"), [(False, "^b: no such engine$"), (True, "^b: its process has died$")])
@@ -73,7 +87,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         "fused": (16.0, 2.0),
     }
     assert json.loads(results.read_text()) == record
-    assert "fused            16.0           2.00" in bench_text(record)
+    assert "fused                16.0           2.00" in bench_text(record)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +115,33 @@ def test_other_kinds_are_refused() -> None:
         ValueError, match="'loading' is not measured, allowed are training, seeds, inference, evaluation"
     ):
         bench("loading", "cifar_resnet8", 1)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnext50_32x4d"])
+def test_torchvisions_network_answers_as_ours(name: str) -> None:
+    """resnet50 has the paper's strides, torchvision's moved."""
+    torch.manual_seed(0)
+    model, x = settled(create_model(name, 10)).float(), torch.randn(1, 3, 65, 65)
+    assert answer("torchvision", name, model, x, "fp32").apart < 1e-5
+    assert "torchvision" not in peers("cifar_resnet20", "cpu")
+
+
+def test_sides_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("resnets.bench.peers.find_spec", lambda name: None)
+    monkeypatch.setattr("resnets.models.inference.find_spec", lambda name: None)
+    ours = ["last", "folded", "joined", "compiled"]
+    assert inference_sides("resnet50") == ["plain", "torchvision", "torch.compile", *ours]
+    assert inference_sides("cifar_resnet20") == ["plain", "torch.compile", *ours]
+    assert training_sides("resnet50") == ["plain", "same", "torchvision", "eager", "fused", "compiled"]
+    assert training_sides("preact_resnet50") == ["plain", "same", "eager", "fused", "compiled"]
+
+
+@pytest.mark.parametrize("side", ["plain", "same", "torchvision", "eager", "fused"])
+def test_every_side_trains(side: str) -> None:
+    with unchecked():
+        step = Training(side, "resnet18" if side == "torchvision" else "cifar_resnet8", 2, "fp32")._iteration()
+        step()
 
 
 def test_what_the_ways_cost() -> None:

@@ -295,3 +295,23 @@ def test_a_kernel_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     before = first.stat().st_mtime_ns
     native.library.__wrapped__("resnets.models", "batch_norm.cpp")
     assert [(p, p.stat().st_mtime_ns) for p in (tmp_path / "native").iterdir()] == [(first, before)]
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_batches_are_counted(momentum: float | None) -> None:
+    """All counters go on together, when the network is done; without momentum a layer looks at its own before.
+
+    One BN follows another, whose values are then needed.
+    """
+    torch.manual_seed(0)
+    layers = nn.Sequential(*(nn.BatchNorm2d(16, momentum=momentum) for _ in range(3)))
+    plain, x = copy.deepcopy(layers), maps(8, 16, 8, 8)
+    for images_ in (x, x + 1):
+        plain(images_)
+        with fused():
+            layers(images_).relu()
+    for (name, mine), theirs in zip(layers.named_buffers(), plain.buffers(), strict=True):
+        if "num_batches" in name:
+            assert mine == theirs == 2
+        else:
+            assert torch.allclose(mine, theirs, rtol=1e-5, atol=1e-6)

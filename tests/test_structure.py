@@ -27,7 +27,7 @@ LAYERS = (
     {"cli", "arguments", "verbs", "train_verb", "answers", "doctor"},
 )
 """From left to right. A file imports from rooms to the left of its own, and from its own; but see `MEETS`."""
-BASE = ("version", "files", "runtime", "native", "preprocessing", "ranks", "group", "watch")
+BASE = ("version", "files", "runtime", "native", "preprocessing", "ranks", "group", "watch", "cuda_graphs")
 MEETS = {
     ("cli", "arguments"),
     ("cli", "verbs"),

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from resnets.bench import evaluation, seeds, training
+from resnets.bench import evaluation, inference, seeds, training
 from resnets.bench.evaluation import Evaluation
-from resnets.bench.inference import Inference, apart, errors, ways
+from resnets.bench.inference import Inference, apart, errors
 from resnets.bench.limits import Copy, MatrixProduct, limit, machine
 from resnets.bench.seeds import Seeds
 from resnets.bench.timing import Side, Times, in_turn
@@ -20,20 +20,22 @@ class Kind(NamedTuple):
 
     side: Callable[[str, str, int, str], Side]
     """(side, network, batch, precision) -> what runs it."""
-    sides: Callable[[], list[str]]
-    """Those that can be had here; the others are held against the first."""
+    sides: Callable[[str], list[str]]
+    """Those of a network that can be had here; the others are held against the first."""
     batches: tuple[int, int | None]
     """The usual number of small images and of large ones; none: not measured."""
+    on_cuda: tuple[int, int | None]
+    """The same there."""
     precision: str = "auto"
     images: Callable[[int], int] = lambda batch: batch
     """In a step of a side, by the batch."""
 
 
 KINDS = {
-    "training": Kind(Training, training.sides, (128, 16), images=training.images),
-    "seeds": Kind(Seeds, lambda: list(seeds.SIDES), (128, 16), images=seeds.images),
-    "inference": Kind(Inference, ways, (128, 16)),
-    "evaluation": Kind(Evaluation, lambda: list(evaluation.SIDES), (2000, None), "fp32"),
+    "training": Kind(Training, training.sides, (128, 16), (128, 256), images=training.images),
+    "seeds": Kind(Seeds, lambda model: list(seeds.SIDES), (128, 16), (128, 256), images=seeds.images),
+    "inference": Kind(Inference, inference.sides, (128, 16), (1024, 256)),
+    "evaluation": Kind(Evaluation, lambda model: list(evaluation.SIDES), (2000, None), (10_000, None), "fp32"),
 }
 
 
@@ -50,11 +52,12 @@ def bench(
 
     `kind` is one of `KINDS`; `batch` is the usual one by default; `sides` are all that can be had, the first of them
     always among them; `seconds` each in each of `rounds`. `data`: labelled images on which the weights that the package
-    ships of this network are judged by each way of inference. ValueError for another kind, network, side or number.
+    ships of this network are judged on each side of inference. ValueError for another kind, network, side or number.
     """
     if kind not in KINDS:
         raise ValueError(f"bench: {kind!r} is not measured, allowed are {', '.join(KINDS)}")
-    usual = KINDS[kind].batches[row(model).input_size > 32]
+    device = resolve_device("auto")
+    usual = (KINDS[kind].on_cuda if device.type == "cuda" else KINDS[kind].batches)[row(model).input_size > 32]
     if usual is None:
         raise ValueError(f"{kind} of {model} is not measured, allowed are networks for 32x32 images")
     batch = usual if batch is None else batch
@@ -65,8 +68,7 @@ def bench(
         raise ValueError(f"seconds is {seconds:g}, allowed is more than 0")
     if data and kind != "inference":
         raise ValueError(f"data is {data!r}, allowed for inference only")
-    chosen = _chosen(KINDS[kind].sides(), sides)
-    device = resolve_device("auto")
+    chosen = _chosen(KINDS[kind].sides(model), sides)
     precision = resolve_precision(KINDS[kind].precision, device)
     costs = _costs(model, data, batch, chosen, precision) if kind == "inference" else {}
     contest: dict[str, Side] = {side: KINDS[kind].side(side, model, batch, precision) for side in chosen}
@@ -101,7 +103,7 @@ def _chosen(known: list[str], asked: list[str] | None) -> list[str]:
 
 
 def _costs(model: str, data: str | None, batch: int, chosen: list[str], precision: str) -> dict[str, dict[str, float]]:
-    """What each way of inference costs in accuracy."""
+    """What each side of inference costs in accuracy."""
     wrong = errors(model, data, batch, chosen, precision) if data else {}
     moved = apart(model, batch, chosen, precision)
     by_name = {"apart": moved, "error": wrong}
@@ -116,6 +118,7 @@ def _speed(taken: Times, first: Times, images: int, most: float) -> dict[str, fl
         "share_of_limit": round(speed / most, 3),
         "slowest": round(images / max(taken.seconds), 1),
         "fastest": round(images / min(taken.seconds), 1),
+        "memory_bytes": taken.memory,
     }
 
 
@@ -125,12 +128,12 @@ def bench_text(record: dict[str, Any]) -> str:
     here = record["environment"]
     lines = [
         f"{record['kind']} of {record['model']}, batch {record['batch']}, {record['precision']}, on {here['device']}",
-        f"{'':10} {'images/s':>10} {'beside ' + first:>14} {'of the limit':>13}   slowest to fastest round",
+        f"{'':14} {'images/s':>10} {'beside ' + first:>14} {'of the limit':>13} {'memory':>9}   slowest to fastest",
     ]
     for name, side in record["sides"].items():
         lines.append(
-            f"{name:10} {side['images_per_second']:10,.1f} {side['ratio']:14.2f} {side['share_of_limit']:12.0%}"
-            f"   {side['slowest']:,.1f} to {side['fastest']:,.1f}"
+            f"{name:14} {side['images_per_second']:10,.1f} {side['ratio']:14.2f} {side['share_of_limit']:12.0%}"
+            f" {side['memory_bytes'] / 1e9:6.2f} GB   {side['slowest']:,.1f} to {side['fastest']:,.1f}"
         )
     for name, side in record["sides"].items():
         if "apart" in side:

@@ -1,12 +1,13 @@
-"""How fast a network answers, each way of `models.inference` beside plain PyTorch, and what it costs in accuracy."""
+"""How fast a network answers: each way of `models.inference` and its `peers` beside plain PyTorch, and what it costs in
+accuracy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from resnets.bench.peers import peers
 from resnets.bench.timing import Step
 from resnets.classification.trained import check_classes, read_trained
 from resnets.data.sources import open_data
@@ -14,26 +15,38 @@ from resnets.evaluation.metrics import count
 from resnets.files import say
 from resnets.models.catalog import row
 from resnets.models.factory import create_model
-from resnets.models.inference import WAYS, ready
+from resnets.models.inference import WAYS, Answer, made, ways
 from resnets.runtime import keep_memory, resolve_device
+
+
+def sides(model: str) -> list[str]:
+    """The ways and the peers that can be had here, `plain` first."""
+    device = resolve_device("auto").type
+    plain, *others = ways(device)
+    return [plain, *peers(model, device), *others]
+
+
+def answer(side: str, name: str, model: nn.Module, example: Tensor, precision: str) -> Answer:
+    """The network `name`, whose weights are those of `model`, made ready as `side` has it."""
+    return made(side, {**WAYS, **peers(name, example.device.type)}[side], model, example, precision)
 
 
 @dataclass(frozen=True)
 class Inference:
     """A side of `timing.in_turn`: the logits of one batch of random images."""
 
-    way: str
+    side: str
     model: str
     batch: int
     precision: str
 
     def __call__(self) -> Step:
         device = resolve_device("auto")
-        if device.type == "cpu" and self.way != "plain":
+        if device.type == "cpu" and self.side != "plain":
             keep_memory()
         model, images = create_model(self.model).to(device), noise(self.model, self.batch, device)
-        answer = ready(model, images, self.way, self.precision)
-        return lambda: answer(images)
+        compute = answer(self.side, self.model, model, images, self.precision)
+        return lambda: compute(images)
 
 
 def noise(model: str, batch: int, device: torch.device) -> Tensor:
@@ -42,33 +55,23 @@ def noise(model: str, batch: int, device: torch.device) -> Tensor:
     return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
 
 
-def ways() -> list[str]:
-    """Those that can be had here."""
-    return [way for way in WAYS if way != "openvino" or find_spec("openvino")]
-
-
 # ------------------------------------------------------------------------------------------------------------
 # What it costs
 
 
 def apart(model: str, batch: int, chosen: Sequence[str], precision: str) -> dict[str, float]:
-    """How far the logits of each way are from plain ones at most, in standard deviations of the plain ones.
+    """How far the logits of each side are from plain ones at most, in standard deviations of the plain ones.
 
     Of a network that knows nothing yet, on random images.
     """
     torch.manual_seed(0)
     device = resolve_device("auto")
     network, images = create_model(model).to(device), noise(model, batch, device)
-    expected = ready(network, images, "plain")(images)
-
-    def difference(way: str) -> float:
-        return float((ready(network, images, way, precision)(images) - expected).abs().max() / expected.std())
-
-    return {way: difference(way) for way in chosen if way != "plain"}
+    return {side: answer(side, model, network, images, precision).apart for side in chosen if side != "plain"}
 
 
 def errors(weights: str, data: str, batch: int, chosen: Sequence[str], precision: str) -> dict[str, float]:
-    """The test error on `data` of a trained network, whose weights are named, by each way; in percent.
+    """The test error on `data` of a trained network, whose weights are named, on each side; in percent.
 
     ValueError where its weights or the data cannot be read, or do not go together.
     """
@@ -77,8 +80,8 @@ def errors(weights: str, data: str, batch: int, chosen: Sequence[str], precision
     check_classes(network, images.classes, len(images.classes), images.name, say)
     pixels = network.expected.normaliser(device)(images.images.to(device))
 
-    def error(way: str) -> float:
-        answer = ready(network.model, pixels[:batch], way, precision)
-        return count(torch.cat([answer(part).cpu() for part in pixels.split(batch)]), images.labels).top1_error
+    def error(side: str) -> float:
+        compute = answer(side, weights, network.model, pixels[:batch], precision)
+        return count(torch.cat([compute(part).cpu() for part in pixels.split(batch)]), images.labels).top1_error
 
-    return {way: error(way) for way in chosen}
+    return {side: error(side) for side in chosen}

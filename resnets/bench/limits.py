@@ -13,8 +13,8 @@ from typing import Any
 from resnets.models.catalog import blueprint
 from resnets.models.layers import Layer
 
-MATMUL, COPY = 2048, 1 << 28
-"""Side of the matrices, and bytes of the block, by which the machine is measured."""
+MATMUL, COPY = {"cpu": 2048, "cuda": 8192}, 1 << 28
+"""Side of the matrices, by device, and bytes of the block, by which the machine is measured."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class MatrixProduct:
         import torch
 
         kind = torch.bfloat16 if self.precision == "bf16" else torch.float32
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        a, b = torch.randn(2, MATMUL, MATMUL, device=device).to(kind)
+        device = _device()
+        a, b = torch.randn(2, MATMUL[device], MATMUL[device], device=device).to(kind)
         return lambda: a @ b
 
 
@@ -49,14 +49,19 @@ class Copy:
     def __call__(self) -> Callable[[], Any]:
         import torch
 
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        a, b = torch.ones(2, COPY // 4, device=device)
+        a, b = torch.rand(2, COPY // 4, device=_device())
         return lambda: b.copy_(a)
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def machine(product_seconds: float, copy_seconds: float) -> Machine:
     """From what the two sides took."""
-    return Machine(2 * MATMUL**3 / product_seconds, 2 * COPY / copy_seconds)
+    return Machine(2 * MATMUL[_device()] ** 3 / product_seconds, 2 * COPY / copy_seconds)
 
 
 def limit(model: str, here: Machine, precision: str, training: bool) -> float:

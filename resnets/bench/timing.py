@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 Step = Callable[[], Any]
@@ -23,6 +24,8 @@ class Times:
     """Of one side: `seconds` of a step in each round."""
 
     seconds: tuple[float, ...]
+    memory: float = 0.0
+    """Bytes that its process held at most: on CUDA of the device's memory in tensors, otherwise in all."""
 
     @property
     def median(self) -> float:
@@ -53,7 +56,7 @@ def in_turn(sides: dict[str, Side], rounds: int, seconds: float) -> dict[str, Ti
         for _ in range(rounds):
             for name, pipe in pipes.items():
                 taken[name].append(_asked(name, pipe, steps[name]) / steps[name])
-        return {name: Times(tuple(values)) for name, values in taken.items()}
+        return {name: Times(tuple(values), _asked(name, pipes[name], 0)) for name, values in taken.items()}
     finally:
         for pipe in pipes.values():
             pipe.close()
@@ -63,7 +66,7 @@ def in_turn(sides: dict[str, Side], rounds: int, seconds: float) -> dict[str, Ti
 
 
 def _asked(name: str, pipe: Connection, steps: int | None) -> float:
-    """Seconds that side `name` takes for so many steps; None: until it is ready."""
+    """Seconds that side `name` takes for so many steps; None: until it is ready. 0: bytes that it has held."""
     with suppress(BrokenPipeError):
         pipe.send(steps)
     try:
@@ -76,11 +79,14 @@ def _asked(name: str, pipe: Connection, steps: int | None) -> float:
 
 
 def _serve(side: Side, pipe: Connection) -> None:
-    """The process of one side: answers each number of steps with the seconds they took."""
+    """The process of one side: answers each number of steps with the seconds they took, 0 with its memory."""
     try:
         step = None
         while True:
             steps = pipe.recv()
+            if steps == 0:
+                pipe.send(_memory())
+                continue
             if step is None:
                 step = side()
                 steps = 2
@@ -101,3 +107,16 @@ def _finish() -> None:
 
     if torch.cuda.is_initialized():
         torch.cuda.synchronize()
+
+
+def _memory() -> float:
+    """Bytes that this process has held at most; 0 where the system does not say."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        return float(torch.cuda.max_memory_allocated())
+    try:  # not getrusage, whose figure a process inherits from the one that started it
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0.0)

@@ -5,7 +5,7 @@ What its images are, and what is done to them, its data know: `small_data`, `pho
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, islice, repeat
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -25,6 +25,7 @@ from resnets.evaluation.metrics import count
 from resnets.files import say
 from resnets.models.catalog import arguments
 from resnets.models.fused_norm import fused
+from resnets.models.rounded import rounded
 from resnets.native import Unavailable
 from resnets.preprocessing import Preprocessing
 from resnets.runtime import autocast
@@ -184,9 +185,12 @@ class Classification:
     @cached_property
     def network(self) -> Callable[[Tensor], Tensor]:
         """The model as training calls it: on the fast path that the recipe asks for, where this machine has it."""
+        network: Callable[[Tensor], Tensor] = self.shared
+        if self.recipe.capture and self.precision == "bf16":
+            network = partial(rounded, self.shared)
         if self.recipe.fused:
-            return _fused(self.shared, self.device.type)
-        return _compiled(self.shared) if self.recipe.compile else self.shared
+            return _fused(network, self.device.type)
+        return _compiled(network) if self.recipe.compile else network
 
     def hold(self) -> AbstractContextManager[Any]:
         """Within it gradients are added up on this rank and not yet averaged."""
@@ -205,7 +209,7 @@ def _error(logits: Tensor, labels: Tensor) -> Tensor:
     return 100 * (logits.detach().argmax(1) != labels).float().mean()
 
 
-def _fused(model: nn.Module, device: str) -> Callable[[Tensor], Tensor]:
+def _fused(model: Callable[[Tensor], Tensor], device: str) -> Callable[[Tensor], Tensor]:
     """`model` with BN, addition and ReLU as one operation; where there is no kernel, a line says so."""
     try:
         with fused(device):
@@ -221,7 +225,7 @@ def _fused(model: nn.Module, device: str) -> Callable[[Tensor], Tensor]:
     return call
 
 
-def _compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:
+def _compiled(model: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """`model` through torch.compile; if its first call fails, a line says so and the model is called as it is."""
     network: Callable[[Tensor], Tensor] = torch.compile(model)
     tried = False

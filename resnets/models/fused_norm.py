@@ -33,8 +33,9 @@ from resnets.native import Unavailable
 def fused(device: str = "cpu") -> Iterator[None]:
     """Within it BN, addition and ReLU are one operation where that can be. Raises `native.Unavailable`."""
     _load(device)
-    with _Fusing():
+    with _Fusing() as fusing:
         yield
+    fusing.count()
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -108,13 +109,28 @@ _ADD = {torch.add, Tensor.add, Tensor.add_, Tensor.__add__, Tensor.__radd__, Ten
 
 
 class _Fusing(TorchFunctionMode):
-    """Notes batch normalisations that the kernel can do."""
+    """Notes batch normalisations that the kernel can do; counters of batches go on together, not by a kernel each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counters: dict[int, Tensor] = {}
+
+    def count(self) -> None:
+        """Each counter goes on by one."""
+        if self.counters:
+            torch._foreach_add_(list(self.counters.values()), 1)  # type: ignore[attr-defined]
+            self.counters = {}
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func is F.batch_norm and (asked := _Asked.of(*args, **(kwargs or {}))):
             return _Noted.make(asked, None)
+        if args and id(args[0]) in self.counters:  # somebody wants to know how many there have been
+            self.count()
+        if func is Tensor.add_ and args[0].dtype == torch.int64 and args[0].dim() == 0 and args[1:] == (1,):
+            self.counters[id(args[0])] = args[0]
+            return args[0]
         return func(*args, **(kwargs or {}))
 
 
@@ -144,6 +160,7 @@ class _Asked:
         eps: float = 1e-5,
     ) -> "_Asked | None":
         """The call, None where the kernel cannot do it; the arguments are those of `F.batch_norm`."""
+        input = _valued(input)  # BN of what another BN has only noted
         if not training or weight is None or bias is None or not _fits(input):
             return None
         if any(t is not None and t.dtype != torch.float32 for t in (weight, bias, running_mean, running_var)):

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from resnets.cuda_graphs import Recorder, aside, cuda_graph
 from resnets.training.draws import seed_draws
 from resnets.training.optimiser import descend
 
@@ -74,18 +75,6 @@ class Eager:
         return {name: part.detach() for name, part in parts.items()}
 
 
-Recorder = Callable[[Callable[[], None]], Callable[[], None]]
-"""From work on tensors that stay in their places to the same work, done at every call."""
-
-
-def cuda_graph(work: Callable[[], None]) -> Callable[[], None]:
-    """Records `work`, without doing it, as a CUDA graph; returns its replay."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may be training other seeds
-        work()
-    return graph.replay
-
-
 class Captured:
     """The same iteration, recorded after some that are done as written; of one batch, a named tuple of tensors or of
     other such tuples.
@@ -144,15 +133,8 @@ class Captured:
         self.sums = _sums(found)
 
     def _aside(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]:
-        """As written, on a stream of its own, as PyTorch wants it before a recording."""
-        if self.eager.device.type != "cuda":
-            return self.eager(step, batches, rate)
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            scalars = self.eager(step, batches, rate)
-        torch.cuda.current_stream().wait_stream(stream)
-        return scalars
+        """As written."""
+        return aside(self.eager.device, lambda: self.eager(step, batches, rate))
 
 
 def _sums(found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
