@@ -31,7 +31,7 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.optimization import fuse
 
 from resnets.cuda_graphs import Recorder, aside, cuda_graph
-from resnets.models.joined import joined
+from resnets.models.joined import joined, joins
 from resnets.runtime import autocast, has_bf16
 
 Compute = Callable[[Tensor], Tensor]
@@ -73,15 +73,13 @@ def ready(model: nn.Module, example: Float[Tensor, "N 3 H W"], way: str = "auto"
     if way != "auto":
         return made(way, WAYS[way], model, example, taken)
     there = [name for name in ways(example.device.type) if name in AT_ONCE]
-    return min(
-        (made(name, WAYS[name], model, example, taken) for name in there), key=lambda one: _seconds(one, example)
-    )
+    return _quickest([made(name, WAYS[name], model, example, taken) for name in there], example)
 
 
 def ways(device: str) -> list[str]:
     """Those that can be had on this machine for images on `device` ("cpu", "cuda", "mps")."""
     missing = {
-        "joined": device == "mps" or (device == "cpu" and not torch.backends.mkldnn.is_available()),
+        "joined": not joins(device),
         "captured": device != "cuda",
         "openvino": device != "cpu" or not find_spec("openvino"),
     }

@@ -27,7 +27,7 @@ def joined(network: fx.GraphModule, device: str) -> fx.GraphModule:
     Its weights stay where they are, and as they are, from here on. ValueError where PyTorch has no such operation for
     `device`.
     """
-    if device not in MAKERS or (device == "cpu" and not torch.backends.mkldnn.is_available()):
+    if not joins(device):
         raise ValueError(f"convolutions do nothing but convolve on {device}, allowed are CUDA and CPUs with oneDNN")
     graph = network.graph
     for node in list(graph.nodes):
@@ -36,6 +36,13 @@ def joined(network: fx.GraphModule, device: str) -> fx.GraphModule:
     graph.lint()
     network.recompile()
     return network
+
+
+def joins(device: str) -> bool:
+    """Whether this PyTorch has such operations for `device`; the layout of oneDNN's weights is no public function."""
+    if device == "cpu":
+        return torch.backends.mkldnn.is_available() and hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")
+    return device in MAKERS
 
 
 def _join(network: fx.GraphModule, node: fx.Node, operation: Operation) -> None:
