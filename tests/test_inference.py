@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from family import SMALL, images, settled, unchecked
-from torch import nn
+from torch import Tensor, nn
 from torch._dynamo.utils import is_parameter_freezing
 from torch._inductor import config
 
