@@ -41,7 +41,7 @@ def joined(network: fx.GraphModule, device: str) -> fx.GraphModule:
 def joins(device: str) -> bool:
     """Whether this PyTorch has such operations for `device`; the layout of oneDNN's weights is no public function."""
     if device == "cpu":
-        return torch.backends.mkldnn.is_available() and hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")
+        return torch.backends.mkldnn.is_available() and hasattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")  # type: ignore[attr-defined]
     return device in MAKERS
 
 
