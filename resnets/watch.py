@@ -12,7 +12,7 @@ looks whether the first comes back from its calls.
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,17 +37,19 @@ class _Place:
 
 
 _here = _Place()
-"""How far this process is: odd while it waits for a batch."""
+"""How far this process is in what all ranks do in step: odd while it waits for a batch, 0 where they do nothing so."""
 
 
-def marked(batches: Iterable[T]) -> Iterator[T]:
+def marked(batches: Iterable[T]) -> Generator[T, None, None]:
     """`batches`, noting for the watch whether this process waits for one or works on it."""
-    _here.turn += 1
-    for batch in batches:
+    try:
         _here.turn += 1
-        yield batch
-        _here.turn += 1
-    _here.turn += 1
+        for batch in batches:
+            _here.turn += 1
+            yield batch
+            _here.turn += 1
+    finally:
+        _here.turn = 0
 
 
 @dataclass

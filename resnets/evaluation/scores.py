@@ -99,7 +99,7 @@ def photograph_scores(
                 scores[window.start : window.stop] = judge([scaled for _, scaled in seen])
 
     together(work)
-    return Scores(total(scores, execution.device), total(digests, execution.device))
+    return Scores(total(scores), total(digests))
 
 
 def digests_of(photographs: Photographs, execution: Execution) -> UInt8[Tensor, "N 16"]:
@@ -113,7 +113,7 @@ def digests_of(photographs: Photographs, execution: Execution) -> UInt8[Tensor, 
                 digests[index] = digest
 
     together(work)
-    return total(digests, execution.device)
+    return total(digests)
 
 
 def _digest(content: bytes) -> UInt8[Tensor, "16"]:
