@@ -113,8 +113,9 @@ def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Odd while a batch is waited for, even while it is worked on."""
+    """Odd while a batch is waited for, even while it is worked on; afterwards none, so that other ones may follow."""
     place = watching._Place()
     monkeypatch.setattr(watching, "_here", place)
     asked = (place.turn for _ in range(3))
     assert [(turn, place.turn) for turn in marked(asked)] == [(1, 2), (3, 4), (5, 6)]
+    assert place.turn == 0
