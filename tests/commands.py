@@ -120,6 +120,34 @@ def _on_rank(
         dist.destroy_process_group()
 
 
+def torchrun(ranks: int, *words: str | Path, restarts: int = 0) -> "subprocess.Popen[str]":
+    """`torchrun ... -m resnets.cli WORDS...`, begun."""
+    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    line += [f"--max-restarts={restarts}", "-m", "resnets.cli", *map(str, words)]
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(line, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def torchrun_done(ranks: int, *words: str | Path) -> str:
+    """What `torchrun ... WORDS...` says on standard output, when it has ended well."""
+    process = torchrun(ranks, *words)
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    return out
+
+
+def workers(process: "subprocess.Popen[str]") -> list[int]:
+    """The processes that torchrun has started, in the order of their ranks."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    rank = {int(child): _variable(child, "RANK") for child in children}
+    return sorted((pid for pid, number in rank.items() if number), key=lambda pid: int(rank[pid] or 0))
+
+
+def _variable(pid: str, name: str) -> str | None:
+    pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return next((pair.partition("=")[2] for pair in pairs if pair.startswith(f"{name}=")), None)
+
+
 def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

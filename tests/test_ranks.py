@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import figures, fork, forks, last_step, wait_for_step
+from commands import figures, fork, forks, last_step, torchrun, torchrun_done, wait_for_step, workers
 from conftest import TINY
 from safetensors.torch import load_file
 from torch import Tensor
@@ -230,34 +230,6 @@ def test_what_ranks_do_not_do(words: tuple[str, ...], line: str, tmp_path: Path)
 # torchrun itself
 
 
-def torchrun(ranks: int, *words: str | Path, restarts: int = 0) -> "subprocess.Popen[str]":
-    """`torchrun ... -m resnets.cli WORDS...`, begun."""
-    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-    line += [f"--max-restarts={restarts}", "-m", "resnets.cli", *map(str, words)]
-    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(line, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def done(ranks: int, *words: str | Path) -> str:
-    """What `torchrun ... WORDS...` says on standard output, when it has ended well."""
-    process = torchrun(ranks, *words)
-    out, err = process.communicate(timeout=600)
-    assert process.returncode == 0, err
-    return out
-
-
-def workers(process: "subprocess.Popen[str]") -> list[int]:
-    """The processes that torchrun has started, in the order of their ranks."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    rank = {int(child): _variable(child, "RANK") for child in children}
-    return sorted((pid for pid, number in rank.items() if number), key=lambda pid: int(rank[pid] or 0))
-
-
-def _variable(pid: str, name: str) -> str | None:
-    pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
-    return next((pair.partition("=")[2] for pair in pairs if pair.startswith(f"{name}=")), None)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the ranks in /proc")
 def test_torchrun_restarts_what_was_killed(tmp_path: Path) -> None:
@@ -282,7 +254,7 @@ def test_sigterm_to_torchrun_saves_the_state_and_four_go_on(tmp_path: Path) -> N
     """Bit for bit the same on two ranks; on four the same but for rounding."""
     whole, run = tmp_path / "whole", tmp_path / "run"
     words = ("train", "digits-resnet20", *LONG, "sync_bn=true", "lr=0.01")
-    done(2, *words, "--out", whole)
+    torchrun_done(2, *words, "--out", whole)
     process = torchrun(2, *words, "--out", run)
     wait_for_step(process, run, 10)
     process.terminate()
@@ -293,13 +265,13 @@ def test_sigterm_to_torchrun_saves_the_state_and_four_go_on(tmp_path: Path) -> N
     assert state.step < 50
     assert f"stopped by SIGTERM after {state.step} iterations, state saved" in err
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
-    done(2, "train", "--resume", run)
+    torchrun_done(2, "train", "--resume", run)
     assert far(weights(run), weights(whole)) == 0
-    done(4, "train", "--resume", copy)
+    torchrun_done(4, "train", "--resume", copy)
     rows, same = figures(copy), figures(whole)
     assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in same], rel=0.02)
     test = ("evaluate", run, "--data", "digits", "--json", "--no-cache")
-    assert done(2, *test) == done(1, *test)
+    assert torchrun_done(2, *test) == torchrun_done(1, *test)
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ A photograph is seen as in testing: its shorter side scaled to `resize` pixels, 
 Several ranks look at a part of the photographs each; what comes out depends on neither their number nor on threads.
 """
 
+import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -22,7 +23,7 @@ from resnets.data.showing import show
 from resnets.data.statistics import kept, shortest
 from resnets.data.views import Box, View
 from resnets.files import say
-from resnets.ranks import from_first, share, together, total
+from resnets.ranks import from_first, on_first, share, together, total
 from resnets.runtime import cores
 from resnets.watch import marked
 
@@ -30,6 +31,8 @@ _TOGETHER = 8
 """Photographs that a thread sums at a stretch, a piece."""
 _STEP = 4
 """Pieces of each rank after which it waits for the others, so that one whose photographs do not come is named."""
+_SIZED, _LOOKED_AT = 100_000, 16
+"""Of how many photographs at most the size, and the bytes, tell them from others under the same names."""
 _EVERY = 30.0
 """Seconds after which a line says how far it is."""
 
@@ -57,20 +60,37 @@ def photograph_statistics(
 ) -> PhotographStatistics:
     """The statistics of all photographs, or of `most` of them that stand at equal distances in their set.
 
-    Where `cache` names a folder they are kept there, found again by the photographs' fingerprint. ValueError, of one
-    line, where there are none, a number is not allowed or a photograph cannot be read.
+    Where `cache` names a folder they are kept there, found again by names, sizes, and the bytes of some photographs, so
+    that other ones under the same names have their own. ValueError, of one line, where there are none, a number is not
+    allowed or a photograph cannot be read.
     """
     count = len(photographs) if most is None else min(most, len(photographs))
     if count < 1 or not 0 < size <= resize:
         raise ValueError(
             f"statistics of {count} photographs at {size} of {resize}: allowed are 1 or more, size to resize"
         )
-    chosen = [place * len(photographs) // count for place in range(count)]
-    path = cache and cache / f"photographs-{size}-{resize}-{count}-{photographs.fingerprint}.json"
+    chosen = _spread(range(len(photographs)), count)
+    path = cache and on_first(lambda: cache / f"photographs-{size}-{resize}-{_contents(photographs, chosen)}.json")
     compute = partial(_compute, photographs, chosen, size, resize, threads or cores())
     found = kept(path, compute)
     variances, axes = found.pop("colours")
     return PhotographStatistics(**found, colours=PrincipalColours(tuple(variances), tuple(map(tuple, axes))))
+
+
+def _spread(indices: Sequence[int], most: int) -> list[int]:
+    """At most so many of `indices`, at equal distances."""
+    count = min(most, len(indices))
+    return [indices[place * len(indices) // count] for place in range(count)]
+
+
+def _contents(photographs: Photographs, chosen: Sequence[int]) -> str:
+    digest = hashlib.sha256(photographs.fingerprint.encode())
+    digest.update(np.array(chosen).tobytes())
+    if photographs.size:
+        digest.update(np.array([photographs.size(index) for index in _spread(chosen, _SIZED)]).tobytes())
+    for index in _spread(chosen, _LOOKED_AT):
+        digest.update(photographs.read(index))
+    return digest.hexdigest()
 
 
 def _compute(photographs: Photographs, chosen: list[int], size: int, resize: int, threads: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from resnets.classification.plan import ARCHIVES
 from resnets.models.catalog import model_spec
 from resnets.paper.costs import Speed, about, disk
 from resnets.paper.entries import Entry
@@ -15,8 +16,8 @@ from resnets.paper.lines import Record
 from resnets.paper.photographs import ENSEMBLE
 from resnets.paper.plan import Plan, Planned, changed_words
 
-ARCHIVES_GB = 144
-"""ImageNet's archives of training and validation, which hold JPEG: the pictures unpacked are as large."""
+_ARCHIVES_GB = sum(ARCHIVES.values()) / 1e9
+"""Of training and validation, which hold JPEG: the pictures unpacked are as large."""
 
 
 def photograph_plan(what: str, plan: Plan, speeds: Sequence[Speed]) -> tuple[Record, str]:
@@ -31,7 +32,9 @@ def photograph_plan(what: str, plan: Plan, speeds: Sequence[Speed]) -> tuple[Rec
         folders = shlex.join(str(given.folder) for given in plan.missing)
         server = "--submission FILE --synsets meta.mat"
         commands.append(f"resnets evaluate {folders} --data TEST_PICTURES --protocol dense {server}")
-    space = f"{ARCHIVES_GB} GB of archives, as much again for the pictures in folders (with `--layout index` nothing)"
+    space = (
+        f"{_ARCHIVES_GB:.0f} GB of archives, as much again for the pictures in folders (with `--layout index` nothing)"
+    )
     runs = sum(disk(given.recipe) for given in plan.missing) / 1e9
     lines = [f"{what}, {plan.target.title}: a plan", "", *map(_line, rows)]
     lines += [
@@ -40,7 +43,7 @@ def photograph_plan(what: str, plan: Plan, speeds: Sequence[Speed]) -> tuple[Rec
     ]
     lines += ["", f"disk: {space}, and {runs:.1f} GB of runs", "", *commands]
     lines += [f"or, on several GPUs: resnets plan {what} --jobs FILE"]
-    return {"rows": rows, "commands": commands, "disk_gb": round(2 * ARCHIVES_GB + runs, 1)}, "\n".join(lines)
+    return {"rows": rows, "commands": commands, "disk_gb": round(2 * _ARCHIVES_GB + runs, 1)}, "\n".join(lines)
 
 
 def _of_moments(plan: Plan) -> tuple[Record, str]:
