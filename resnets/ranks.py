@@ -27,7 +27,9 @@ class Channel:
     @classmethod
     def open(cls) -> None:
         """Every rank, once all have met."""
-        cls.group = dist.new_group(backend="gloo", timeout=timedelta(days=365))
+        opened = dist.new_group(backend="gloo", timeout=timedelta(days=365))
+        assert isinstance(opened, dist.ProcessGroup)
+        cls.group = opened
 
 
 def rank() -> int:
