@@ -49,14 +49,10 @@ def check_classes(network: Trained, classes: tuple[str, ...], number: int, name:
     """ValueError unless `network` has the `number` of classes of what is called `name`, under the same names.
 
     Where either side does not name them, as many are taken to be the same. So are names in words, as published weights
-    have them, beside WordNet numbers in their order, as folders do, and names beside numbers from 0, as others' shards
-    do; then a line says so.
+    have them, beside WordNet numbers in their order, as folders do; then a line says so.
     """
     known = network.expected.classes
     if network.num_classes == number and not known:
-        return
-    if network.num_classes == number and known != classes == tuple(map(str, range(number))):
-        log(f"{network.source}: its classes are taken to be those of {name}, in the order of their numbers")
         return
     if network.num_classes == number and _in_order_of_synsets(classes) and not any(map(SYNSET.fullmatch, known)):
         log(f"{network.source}: its classes are taken to be those of {name}, in the order of WordNet numbers")
