@@ -39,8 +39,8 @@ def entry() -> NoReturn:
 def main(words: list[str]) -> int:
     """Runs one command line; returns its exit status. No input and no file system makes it end in a traceback."""
     arguments = parse(words)
-    # Pillow's, of pictures of 100 million pixels and more; those of more than twice as many are refused.
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    # Pillow's, of pictures of 100 million pixels and more (twice as many are refused) and of EXIF data it cannot read.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         _alone(arguments.verb)

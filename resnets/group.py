@@ -55,13 +55,15 @@ def joined(device: str) -> Iterator[None]:
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # what is lost is said here, in a line; read as torch loads
     import torch.distributed as dist
 
+    from resnets.ranks import barrier
+
     rank = _number("RANK", 0)
     watch = _join(rank, several(), device)
     well = False
     try:
         with _mute(rank):
             yield
-        dist.barrier()
+        barrier()
         well = True
     except RuntimeError as error:
         if not _of_connection(error):
@@ -79,6 +81,8 @@ def _join(rank: int, count: int, device: str) -> Watch:
     from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
+    from resnets.ranks import Channel
+
     limit, where = _seconds(), resolve_device(device)
     _check(where)
     if where.type == "cuda":
@@ -92,6 +96,7 @@ def _join(rank: int, count: int, device: str) -> Watch:
         watch = Watch(PrefixStore(f"{attempt} watch", store.clone()), rank, count, limit, _end(rank))
         backend = "cpu:gloo,cuda:nccl" if where.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=PrefixStore(f"{attempt} group", store), rank=rank, world_size=count)
+        Channel.open()
     except RuntimeError as error:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         reason = next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,11 +1,14 @@
 """Work divided among processes, the ranks of `torch.distributed`; where there is one, nothing happens.
 
-Whatever all ranks need to agree on goes through here: the same calls in the same order on every rank.
+Whatever all ranks need to agree on goes through here: the same calls in the same order on every rank. It travels by a
+channel of its own (`group` opens it), on which a rank may be waited for as long as it takes: one may write, draw or
+judge for all, or be slower than the others by hours. That it is alive at all, `watch` sees.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -14,6 +17,19 @@ from torch import Tensor
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Channel:
+    """By what ranks speak to one another; the group of all, with its limit of minutes, until one is opened."""
+
+    group: "dist.ProcessGroup | None" = None
+
+    @classmethod
+    def open(cls) -> None:
+        """Every rank, once all have met."""
+        opened = dist.new_group(backend="gloo", timeout=timedelta(days=365))
+        assert isinstance(opened, dist.ProcessGroup)
+        cls.group = opened
 
 
 def rank() -> int:
@@ -49,17 +65,17 @@ def each(items: Sequence[T], work: Callable[[T], R]) -> list[R]:
     if not _several():
         return own
     found: list[list[R]] = [[]] * ranks()
-    dist.all_gather_object(found, own)
+    dist.all_gather_object(found, own, group=Channel.group)
     return [found[number % ranks()][number // ranks()] for number in range(len(items))]
 
 
-def total(rows: Tensor, device: torch.device) -> Tensor:
-    """The sum over ranks, on the CPU: where each has filled in its part and left zeros, the whole, bit for bit."""
+def total(rows: Tensor) -> Tensor:
+    """The sum over ranks of a tensor on the CPU: of integers, or where each has filled in its part, exactly."""
     if not _several():
         return rows
-    there = rows.to(device) if dist.get_backend() == "nccl" else rows.clone()
-    dist.all_reduce(there)
-    return there.cpu()
+    rows = rows.clone()
+    dist.all_reduce(rows, group=Channel.group)
+    return rows
 
 
 def mean(values: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -67,7 +83,7 @@ def mean(values: dict[str, Tensor]) -> dict[str, Tensor]:
     if not _several() or not values:
         return values
     rows = torch.stack([value.detach().double().cpu() for value in values.values()])
-    means = total(rows, next(iter(values.values())).device) / ranks()
+    means = total(rows) / ranks()
     return {name: value.float() for name, value in zip(values, means, strict=True)}
 
 
@@ -79,7 +95,7 @@ def from_first(value: Any) -> Any:
     """What `value` is on rank 0, for all."""
     if _several():
         said = [value]
-        dist.broadcast_object_list(said)
+        dist.broadcast_object_list(said, group=Channel.group)
         value = said[0]
     return value
 
@@ -110,11 +126,17 @@ def together(work: Callable[[], T]) -> T:
         error = raised
     if _several():
         errors: list[Exception | None] = [None] * ranks()
-        dist.all_gather_object(errors, error)
+        dist.all_gather_object(errors, error, group=Channel.group)
         error = next((one for one in errors if one), None)
     if error:
         raise error
     return result  # type: ignore[return-value] - None only where `work` returns that
+
+
+def barrier() -> None:
+    """Until all ranks are here."""
+    if _several():
+        dist.barrier(group=Channel.group)
 
 
 class Agreed:
@@ -132,7 +154,7 @@ class Agreed:
             return number
         before = self._answer()
         flag = torch.tensor([number])
-        work = dist.all_reduce(flag, dist.ReduceOp.MAX, async_op=True)
+        work = dist.all_reduce(flag, dist.ReduceOp.MAX, group=Channel.group, async_op=True)
         assert work is not None
         self._asked = work, flag
         return before

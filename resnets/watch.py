@@ -3,7 +3,9 @@
 Ranks that train together wait for one another in every iteration. Where one hangs, the others would hang without a
 word. So in each a thread beats: it writes a count and the rank's turn to the store that all share, and looks whether
 the others' counts go on. A rank is missing when its count stands still (stopped, or its machine gone), or when it is a
-turn behind the others and stays there (its data do not come). Nothing depends on clocks that agree.
+turn behind the others and stays there (its data do not come). Where each works for itself, in a test, a turn is counted
+below zero while a picture is waited for, so that the rank is behind those that do not wait, and not where it computes
+longer than they do. Nothing depends on clocks that agree.
 
 Where the process that holds the store is stopped, or its machine is gone without a word, a call to the store does not
 come back: the timeout that a store can be given ends the waiting for a key, not that for its server. So a second thread
@@ -12,7 +14,7 @@ looks whether the first comes back from its calls.
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,20 +36,39 @@ HOLDER = "rank 0, or the machine that holds the store"
 @dataclass
 class _Place:
     turn: int = 0
+    waits: int = 0
+    """How often it has waited for something of its own."""
 
 
 _here = _Place()
-"""How far this process is: odd while it waits for a batch."""
+"""How far this process is in what all ranks do in step: odd while it waits for a batch, 0 where they do nothing so."""
 
 
-def marked(batches: Iterable[T]) -> Iterator[T]:
+def marked(batches: Iterable[T]) -> Generator[T, None, None]:
     """`batches`, noting for the watch whether this process waits for one or works on it."""
-    _here.turn += 1
-    for batch in batches:
+    try:
         _here.turn += 1
-        yield batch
-        _here.turn += 1
-    _here.turn += 1
+        for batch in batches:
+            _here.turn += 1
+            yield batch
+            _here.turn += 1
+    finally:
+        _here.turn = 0
+
+
+def awaited(items: Iterator[T]) -> Iterator[T]:
+    """`items`, of which each rank has its own, noting for the watch while this process waits for one."""
+    while True:
+        before = _here.turn
+        _here.waits += 1
+        _here.turn = -1 - 2 * _here.waits
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        finally:
+            _here.turn = before
+        yield item
 
 
 @dataclass
@@ -166,7 +187,7 @@ class Watch:
     def _missing(self) -> str:
         """Who is missing, as the line to be said; "" where nobody is."""
         there = {number: seen for number, seen in self.others.items() if not seen.left}
-        patience = {number: BEATS * (FIRST if seen.turn <= 2 else 1) for number, seen in there.items()}
+        patience = {number: BEATS * (FIRST if 0 <= seen.turn <= 2 else 1) for number, seen in there.items()}
         if silent := [number for number, seen in there.items() if seen.still >= patience[number]]:
             return f"{self._names(silent)} did not answer for {self.limit:g} s"
         furthest = max([_here.turn, *(seen.turn for seen in there.values())])

@@ -8,12 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import torch
+import torch.distributed as dist
+
 from resnets.cli import main
+from resnets.ranks import Channel
 from resnets.report import page
 from resnets.report.style import new_figure
 from resnets.training.journal import read_journal
@@ -78,6 +83,69 @@ def forks(
         begun.append(context.Process(target=_run, args=(log, [str(word) for word in words], own, prepare)))
         begun[-1].start()
     return begun
+
+
+def on_ranks(ranks: int, work: Callable[..., Any], folder: Path, *given: Any, limit: float = 300) -> list[Any]:
+    """What `work(*given)` gives on each of so many processes of one group, or the ValueError it ends with, as text.
+
+    They meet in `folder`, which is made; `limit`: seconds that the group's calls may take, but for its channel.
+    """
+    folder.mkdir()
+    queue = context.Queue()
+    words = (ranks, work, folder, given, limit, queue)
+    processes = [context.Process(target=_on_rank, args=(number, *words)) for number in range(ranks)]
+    for process in processes:
+        process.start()
+    found = dict(queue.get(timeout=300) for _ in processes)
+    for process in processes:
+        process.join()
+    return [found[number] for number in range(ranks)]
+
+
+def _on_rank(
+    number: int, ranks: int, work: Callable[..., Any], folder: Path, given: tuple[Any, ...], limit: float, queue: Any
+) -> None:
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    meeting, within = f"file://{folder / 'meeting'}", timedelta(seconds=limit)
+    dist.init_process_group("gloo", init_method=meeting, rank=number, world_size=ranks, timeout=within)
+    try:
+        Channel.open()
+        queue.put((number, work(*given)))
+    except ValueError as error:
+        queue.put((number, str(error)))
+    except Exception as error:
+        queue.put((number, f"{type(error).__name__}: {error}"))
+    finally:
+        dist.destroy_process_group()
+
+
+def torchrun(ranks: int, *words: str | Path, restarts: int = 0) -> "subprocess.Popen[str]":
+    """`torchrun ... -m resnets.cli WORDS...`, begun."""
+    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
+    line += [f"--max-restarts={restarts}", "-m", "resnets.cli", *map(str, words)]
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(line, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def torchrun_done(ranks: int, *words: str | Path) -> str:
+    """What `torchrun ... WORDS...` says on standard output, when it has ended well."""
+    process = torchrun(ranks, *words)
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    return out
+
+
+def workers(process: "subprocess.Popen[str]") -> list[int]:
+    """The processes that torchrun has started, in the order of their ranks."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    rank = {int(child): _variable(child, "RANK") for child in children}
+    return sorted((pid for pid, number in rank.items() if number), key=lambda pid: int(rank[pid] or 0))
+
+
+def _variable(pid: str, name: str) -> str | None:
+    pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return next((pair.partition("=")[2] for pair in pairs if pair.startswith(f"{name}=")), None)
 
 
 def free_port() -> int:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import on_ranks
 from photographs import decoded, encoded, photographs_of, textured
 from PIL import Image
 
-from resnets.data.photograph_statistics import photograph_statistics
+from resnets.data import photograph_statistics as module
+from resnets.data.photograph_statistics import PhotographStatistics, photograph_statistics
 
 SET = photographs_of([encoded(textured(60 + n, 90 - 2 * n, seed=n)) for n in range(11)])
 
@@ -49,15 +51,55 @@ def test_the_middle_is_not_another_part() -> None:
     assert min(photograph_statistics(spotted, 8, 16).mean) > 0.9
 
 
-def test_they_do_not_depend_on_threads_and_are_kept(tmp_path: Path) -> None:
+def test_they_do_not_depend_on_threads_and_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = photograph_statistics(SET, 32, 40, threads=1, cache=tmp_path)
     assert one == photograph_statistics(SET, 32, 40, threads=5)
     (path,) = tmp_path.iterdir()
-    same_names = replace(SET, read=lambda index: b"")
-    assert photograph_statistics(same_names, 32, 40, cache=tmp_path) == one
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(ValueError, match=r"^set/0\.jpg: not a readable picture"):
-        photograph_statistics(same_names, 32, 40, cache=tmp_path)
+    assert photograph_statistics(SET, 32, 40, cache=tmp_path) == one  # the damaged file is made anew
+    content = path.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_sums", None)
+        assert photograph_statistics(SET, 32, 40, cache=tmp_path) == one
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("how", ["bytes", "size"])
+def test_others_under_the_same_names_have_their_own(how: str, tmp_path: Path) -> None:
+    """Of a copy with one picture more in its place: seen by what is read of some, or by the sizes of all."""
+    contents = [encoded(textured(30, 40, seed=n % 9)) for n in range(40)]
+    changed = list(contents)
+    changed[0 if how == "bytes" else 1] = encoded(Image.new("RGB", (30, 40), "white"))
+    before, after = (photographs_of(given) for given in (contents, changed))
+    if how == "size":
+        before = replace(before, size=lambda index: len(contents[index]))
+        after = replace(after, size=lambda index: len(changed[index]))
+    assert before.fingerprint == after.fingerprint
+    found = [photograph_statistics(one, 16, 20, cache=tmp_path) for one in (before, after)]
+    assert found[1].mean[0] > found[0].mean[0]
+    assert found == [photograph_statistics(one, 16, 20) for one in (before, after)]
+
+
+def summed(most: int | None, cache: Path | None, damaged: int | None = None) -> PhotographStatistics:
+    """Of fewer than a piece, or of more pieces than a step has; a process of its own has to make them itself."""
+    contents = [encoded(textured(30, 40, seed=n % 9)) for n in range(90)]
+    if damaged is not None:
+        contents[damaged] = b"no picture"
+    return photograph_statistics(photographs_of(contents), 16, 20, most, threads=2, cache=cache)
+
+
+@pytest.mark.parametrize("most", [None, 3])
+def test_they_do_not_depend_on_ranks(most: int | None, tmp_path: Path) -> None:
+    alone = summed(most, None)
+    assert on_ranks(2, summed, tmp_path / "two", most, tmp_path / "kept") == [alone, alone]
+    assert on_ranks(3, summed, tmp_path / "three", most, None) == [alone] * 3
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+    if most is None:
+        again = on_ranks(2, summed, tmp_path / "again", None, tmp_path / "kept", 9)  # kept: it is not read again
+        assert again == [alone, alone]
+        said = on_ranks(2, summed, tmp_path / "damaged", None, None, 9)  # of the second rank's first piece
+        assert said[0] == said[1]
+        assert said[0].startswith("set/9.jpg: not a readable picture")
 
 
 @pytest.mark.parametrize(("size", "resize", "most"), [(32, 20, None), (0, 20, None), (32, 40, 0)])

@@ -362,6 +362,7 @@ def test_tars_of_others_are_indexed_once(kind: int, tmp_path: Path) -> None:
         ("b/1.cls", b"0"),
         kind=kind,
     )
+    seen: list[tuple[str, str]] = []
     said: list[str] = []
     for _ in range(2):
         train, test = shards(folder, "train", said.append), shards(folder, "test", said.append)
@@ -370,7 +371,9 @@ def test_tars_of_others_are_indexed_once(kind: int, tmp_path: Path) -> None:
         assert test.names == ("x-val-0/a/1", "x-val-0/b/1")
         assert [train.read(index) for index in range(3)] + [test.read(index) for index in range(2)] == contents
         assert (train.labels.tolist(), test.labels.tolist()) == ([2, 0, 1], [3, 0])
+        seen.append((train.fingerprint, test.fingerprint))
     assert len(said) == 2
+    assert seen[0] == seen[1]
     for path in folder.glob("*.json"):
         path.unlink()
     (folder / "classes.txt").write_text("w\nx\ny\nz\nnone of them\n")

@@ -240,7 +240,8 @@ def test_the_newest_photographs_of_each_kind(tmp_path: Path) -> None:
     text = BLOCKS["loading"](tmp_path)
     assert "| ours | 290.0 | 2.42 times torchvision, 71% of decode |" in text
     assert "| decode | 410.4 |  |" in text
-    assert "| `resnet50`, batch 64, 1 threads load | 1,500.0 | 7.9 | 7.7 | 98% |" in text
+    assert ", 1 thread or worker each." in text
+    assert "| `resnet50`, batch 64, threads that load: 1 | 1,500.0 | 7.9 | 7.7 | 98% |" in text
     assert "256" not in text
     assert "1.00 times" not in text
     tested = {"what": "testing resnet50", "dense": {"plain": 1.5, "ours": 3.0, "ratio": 2.01, "apart": 2e-7}}

@@ -84,6 +84,8 @@ def test_pictures_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         picture(folder / name, number)
     plain.convert("CMYK").save(folder / "日本 語/cmyk.jpg")
     Image.fromarray(np.arange(1800, dtype=np.uint16).reshape(40, 45) * 36).save(folder / "日本 語/deep.png")
+    textured(40, 45, 9).save(folder / "two each/exif.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff\xff\xff")
+    textured(40, 45, 10).save(folder / "two each/nonsense.jpg", exif=b"Exif\0\0nonsense")
     turned = Image.Exif()
     turned[0x0112] = 6
     textured(30, 41, 5).save(folder / "two each/turned.jpg", exif=turned)
@@ -108,7 +110,7 @@ def test_pictures_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert main(["predict", str(tmp_path / "run"), str(folder), "--json"]) == 2
     out, err = capsys.readouterr()
     record = json.loads(out)
-    assert len(record["predictions"]) == 9
+    assert len(record["predictions"]) == 11
     assert [one["image"] for one in record["unreadable"]] == [str(folder / name) for name in damaged]
     assert "Warning" not in err
 

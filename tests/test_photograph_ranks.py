@@ -3,12 +3,13 @@
 import json
 import os
 import signal
+import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import forks, wait_for_step
+from commands import forks, torchrun, torchrun_done, wait_for_step, workers
 from conftest import WIDTHS
 from photographs import folder_of, imagenet_in_layouts
 from safetensors.torch import load_file
@@ -146,6 +147,32 @@ def test_a_killed_rank_stopped_and_gone_on_with_by_others(layouts: dict[str, str
     assert [ours for ours, _ in early] == pytest.approx(
         [theirs for _, theirs in early], rel=1e-3
     )  # later rounding grows
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the ranks in /proc")
+def test_torchrun_restarts_what_was_killed(layouts: dict[str, str], tmp_path: Path) -> None:
+    """torchrun itself, the net as it is. What it came to is judged alike by any number of ranks."""
+    words = (*SMALL, "iterations=24", "lr=0.01", "checkpoint_every=3", "bn_batches=2")
+    process = torchrun(2, "train", *words, f"data={layouts['index']}", "--out", tmp_path / "run", restarts=2)
+    wait_for_step(process, tmp_path / "run", 4)
+    os.kill(workers(process)[1], signal.SIGKILL)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    run = open_run(tmp_path / "run")
+    assert [session["ranks"] for session in run.record["sessions"]] == [2, 2]
+    assert [row["step"] for row in read_journal(run.folder)] == list(range(1, 25))
+    test = (
+        "evaluate",
+        run.folder,
+        "--data",
+        layouts["shards"],
+        "--protocol",
+        "single,ten-crop",
+        "--no-cache",
+        "--json",
+    )
+    assert torchrun_done(4, *test) == torchrun_done(1, *test)
 
 
 @pytest.mark.slow

@@ -13,7 +13,9 @@ from test_verdicts import line
 from resnets.classification.recipes import recipe
 from resnets.classification.run import open_run
 from resnets.cli import main
+from resnets.paper import photograph_tables
 from resnets.paper.curves import curves_figure
+from resnets.paper.photograph_tables import Wanted
 from resnets.paper.photographs import PHOTOGRAPHS
 from resnets.paper.published import FIGURE_4, PUBLISHED
 from resnets.paper.tables import TABLES
@@ -72,6 +74,22 @@ def test_figure_4_has_the_papers_axes() -> None:
     assert (left.get_title("left"), right.get_title("left")) == ("Plain networks", "Residual networks")
     assert left.get_ylim() == right.get_ylim() == (20, 60)
     assert len([one for one in left.lines if one.get_gid() and "test:mean" in str(one.get_gid())]) == 2
+
+
+def test_results_and_folders_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = Wanted(
+        what="table3",
+        target=PHOTOGRAPHS["table3"],
+        scale="smoke",
+        seeds=[0],
+        out=tmp_path,
+        given=None,
+        results=tmp_path / "none.jsonl",
+    )
+    made = wanted.plan
+    assert len(made.missing) == 7
+    monkeypatch.setattr(photograph_tables, "plan", None)
+    assert wanted.plan is made
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -58,6 +58,17 @@ def test_hours_cost_and_traffic() -> None:
     assert two["exchanged_bytes_per_second"] == pytest.approx(4 * 269_722 * 1000 * 2 / 128)
 
 
+def test_imagenet_from_disk() -> None:
+    """110 kB a photograph; both archives, 138 and 6.3 GiB, on the disk; a run on other photographs says nothing."""
+    changes = ["data=pictures"]
+    here, other = (plan(override(recipe("imagenet-resnet50"), c), 1000, "a test", (1, 8)) for c in ([], changes))
+    assert [row["read_bytes_per_second"] / 1000 for row in here["rows"]] == pytest.approx([115_440, 923_517], rel=1e-5)
+    assert here["data_bytes"] / 2**30 == pytest.approx(138 + 6.3, rel=0.002)
+    assert "on disk: ImageNet's archives, 154,642.4 MB" in plan_text(here)
+    assert other["data_bytes"] is None
+    assert "on disk: the folder of the run" in plan_text(other)
+
+
 def test_a_slow_link_binds() -> None:
     """8 GPUs: 2 ms to compute, 7/4 of 1,078,888 bytes to exchange at 0.1 GB/s."""
     (row,) = planned(8000, (8,), link=0.1)["rows"]

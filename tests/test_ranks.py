@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import figures, fork, forks, last_step, wait_for_step
+from commands import figures, fork, forks, last_step, torchrun, torchrun_done, wait_for_step, workers
 from conftest import TINY
 from safetensors.torch import load_file
 from torch import Tensor
@@ -230,26 +230,6 @@ def test_what_ranks_do_not_do(words: tuple[str, ...], line: str, tmp_path: Path)
 # torchrun itself
 
 
-def torchrun(ranks: int, *words: str | Path, restarts: int = 0) -> "subprocess.Popen[str]":
-    """`torchrun ... -m resnets.cli WORDS...`, begun."""
-    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-    line += [f"--max-restarts={restarts}", "-m", "resnets.cli", *map(str, words)]
-    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(line, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def workers(process: "subprocess.Popen[str]") -> list[int]:
-    """The processes that torchrun has started, in the order of their ranks."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    rank = {int(child): _variable(child, "RANK") for child in children}
-    return sorted((pid for pid, number in rank.items() if number), key=lambda pid: int(rank[pid] or 0))
-
-
-def _variable(pid: str, name: str) -> str | None:
-    pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
-    return next((pair.partition("=")[2] for pair in pairs if pair.startswith(f"{name}=")), None)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the ranks in /proc")
 def test_torchrun_restarts_what_was_killed(tmp_path: Path) -> None:
@@ -274,7 +254,7 @@ def test_sigterm_to_torchrun_saves_the_state_and_four_go_on(tmp_path: Path) -> N
     """Bit for bit the same on two ranks; on four the same but for rounding."""
     whole, run = tmp_path / "whole", tmp_path / "run"
     words = ("train", "digits-resnet20", *LONG, "sync_bn=true", "lr=0.01")
-    assert torchrun(2, *words, "--out", whole).wait(600) == 0
+    torchrun_done(2, *words, "--out", whole)
     process = torchrun(2, *words, "--out", run)
     wait_for_step(process, run, 10)
     process.terminate()
@@ -285,13 +265,13 @@ def test_sigterm_to_torchrun_saves_the_state_and_four_go_on(tmp_path: Path) -> N
     assert state.step < 50
     assert f"stopped by SIGTERM after {state.step} iterations, state saved" in err
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
-    assert torchrun(2, "train", "--resume", run).wait(600) == 0
+    torchrun_done(2, "train", "--resume", run)
     assert far(weights(run), weights(whole)) == 0
-    assert torchrun(4, "train", "--resume", copy).wait(600) == 0
+    torchrun_done(4, "train", "--resume", copy)
     rows, same = figures(copy), figures(whole)
     assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in same], rel=0.02)
-    alone = torchrun(1, "evaluate", run, "--data", "digits", "--json").communicate()[0]
-    assert torchrun(2, "evaluate", run, "--data", "digits", "--json", "--no-cache").communicate()[0] == alone
+    test = ("evaluate", run, "--data", "digits", "--json", "--no-cache")
+    assert torchrun_done(2, *test) == torchrun_done(1, *test)
 
 
 @pytest.fixture
@@ -323,10 +303,11 @@ def _ip(words: str) -> int:
 def test_two_machines(how: str, machines: tuple[str, str], tmp_path: Path) -> None:
     """Two ranks on each. They share the data, no folder: the second machine has none of the run and makes none."""
     static = "--master-addr=10.77.0.1 --master-port=29500 --node-rank={}"
-    elastic = "--rdzv-backend=c10d --rdzv-endpoint=10.77.0.1:29500 --rdzv-id=7 --local-addr=10.77.0.{}"
+    elastic = "--rdzv-backend=c10d --rdzv-endpoint=10.77.0.1:29500 --rdzv-id=7 --local-addr=10.77.0.{} --rdzv-conf={}"
     begun = []
     for number, name in enumerate(machines):
-        meeting = static.format(number) if how == "static" else elastic.format(number + 1)
+        holds = f"is_host={number == 0}"  # the name of both leads to neither's address, by which torchrun would tell
+        meeting = static.format(number) if how == "static" else elastic.format(number + 1, holds)
         line = ["ip", "netns", "exec", name, sys.executable, "-m", "torch.distributed.run", "--nnodes=2"]
         line += ["--nproc-per-node=2", *meeting.split(), "-m", "resnets.cli", "train", "digits-resnet20", *FEW]
         environment = {**os.environ, "GLOO_SOCKET_IFNAME": f"cable{number}", "OMP_NUM_THREADS": "1"}

@@ -1,16 +1,13 @@
 """Scores of photographs: against torchvision's transforms and a loop, picture by picture; what they depend on."""
 
-import multiprocessing
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import commands  # noqa: F401 - its processes have torch already
 import pytest
 import torch
-import torch.distributed as dist
+from commands import on_ranks
 from PIL import Image
 from safetensors.torch import load_file
 from tested import COUNT, EXPECTED, photographs, weights
@@ -144,52 +141,27 @@ def test_no_figure_depends_on_the_batch_size(pictures: Path, network: Path, prot
     torch.testing.assert_close(one, many, rtol=1e-5, atol=1e-6)
 
 
-def _rank(number: int, ranks: int, folder: Path, words: tuple[Any, ...], queue: Any) -> None:
-    """One of several processes that evaluate together; what they find, or what stops them, goes into `queue`."""
-    torch.set_num_threads(1)
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=number, world_size=ranks)
-    try:
-        weights_, data, protocols, cache = words
-        record = evaluate(weights_, data, protocols, "cpu", batch_size=5, cache=cache)
-        queue.put((number, record))
-    except ValueError as error:
-        queue.put((number, str(error)))
-    finally:
-        dist.destroy_process_group()
-
-
-def together(ranks: int, folder: Path, *words: Any) -> list[Any]:
-    """What each rank found."""
-    folder.mkdir()
-    context = multiprocessing.get_context("forkserver")
-    queue = context.Queue()
-    processes = [context.Process(target=_rank, args=(n, ranks, folder, words, queue)) for n in range(ranks)]
-    for process in processes:
-        process.start()
-    found = dict(queue.get(timeout=300) for _ in processes)
-    for process in processes:
-        process.join()
-    return [found[number] for number in range(ranks)]
+def evaluated(weights_: list[str], data: str, protocols: list[str], cache: Path | None) -> Any:
+    return evaluate(weights_, data, protocols, "cpu", batch_size=5, cache=cache)
 
 
 def test_ranks_do_not_matter(pictures: Path, network: Path, tmp_path: Path) -> None:
     """Each of two judges a part of the pictures, and what the first keeps is what one process keeps."""
     words = ([str(network)], str(pictures), list(PROTOCOLS))
     alone = evaluate(*words, "cpu", batch_size=5, cache=tmp_path / "alone")
-    assert together(2, tmp_path / "two", *words, tmp_path / "both") == [alone, alone]
+    assert on_ranks(2, evaluated, tmp_path / "two", *words, tmp_path / "both") == [alone, alone]
     for path in (tmp_path / "alone").iterdir():
         one, both = load_file(path), load_file(tmp_path / "both" / path.name)
         assert all(torch.equal(one[name], both[name]) for name in ("probabilities", "pictures"))
     assert len(list((tmp_path / "both").iterdir())) == 3
-    assert together(2, tmp_path / "again", *words, tmp_path / "both") == [alone, alone]  # from what was kept
+    assert on_ranks(2, evaluated, tmp_path / "again", *words, tmp_path / "both") == [alone, alone]  # from what was kept
 
 
 def test_a_damaged_picture_stops_all_ranks(pictures: Path, network: Path, tmp_path: Path) -> None:
     copy = photographs(tmp_path / "copy", 12)
     path = copy / "test" / "d" / "007.png"
     path.write_bytes(path.read_bytes()[:60])
-    first, second = together(2, tmp_path / "two", [str(network)], str(copy), ["single"], None)
+    first, second = on_ranks(2, evaluated, tmp_path / "two", [str(network)], str(copy), ["single"], None)
     assert first == second
     assert first.startswith(f"{copy}/test/d/007.png: not a readable picture")
 

@@ -166,6 +166,17 @@ def test_with_labels_there_are_both(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert captured.out.startswith("single: top-1 error ")
     assert "its classes are taken to be those of" in captured.err
     assert len(out.read_text().splitlines()) == 12
+    # So are numbers from 0, which others' shards have for classes.
+    numbered = tmp_path / "numbered"
+    photographs(numbered, 12, ("0", "1", "2", "3"))
+    assert main(["evaluate", str(network), "--data", str(numbered)]) == 0
+    captured = capsys.readouterr()
+    assert "its classes are taken to be those of" in captured.err
+    assert "in the order of their numbers" in captured.err
+    assert captured.out.startswith("single: top-1 error ")
+    shutil.move(numbered / "test" / "3", numbered / "test" / "4")
+    assert main(["evaluate", str(network), "--data", str(numbered)]) == 2
+    assert "they must be the same" in capsys.readouterr().err
     # Words beside other words stay an error.
     shutil.move(tmp_path / "pictures" / "test" / WNIDS[0], tmp_path / "pictures" / "test" / "tench")
     assert main(words) == 2

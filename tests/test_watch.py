@@ -11,7 +11,7 @@ from commands import context
 from torch.distributed import HashStore, TCPStore  # type: ignore[attr-defined]
 
 from resnets import watch as watching
-from resnets.watch import BEATS, Watch, marked
+from resnets.watch import BEATS, Watch, awaited, marked
 
 EVERY = 0.01
 
@@ -55,6 +55,16 @@ def test_nobody_is_missing_who_works_as_long_as_all(monkeypatch: pytest.MonkeyPa
     assert heard({1: alive(2), 2: alive(3)}, 4, monkeypatch)[0].startswith("rank 2 ")
     assert heard({1: alive(2), 2: alive(2)}, 4, monkeypatch) == []
     assert heard({1: alive(6), 2: ["2 1"] * (BEATS + 1)}, 2, monkeypatch) == []
+
+
+def test_who_waits_for_a_picture_while_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a test nobody is in step: who still waits for the same picture is missing, not who computes."""
+    (text,) = heard({1: alive(-7), 2: alive(6)}, 6, monkeypatch)
+    assert text.startswith("rank 1 (process 101 on node) did not go on for 0.2 s, waiting for its batch, while others")
+    assert len(heard({1: alive(-3), 2: alive(0)}, 0, monkeypatch)) == 1  # no longer patience, though it is at the start
+    assert heard({1: alive(6), 2: alive(6)}, -7, monkeypatch) == []  # others say that of us
+    others = [f"-{7 + 2 * (beat // 5)} {beat}" for beat in range(3 * BEATS)]  # one after another
+    assert heard({1: others, 2: alive(6, 3 * BEATS)}, 6, monkeypatch) == []
 
 
 def test_a_watch_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,8 +123,22 @@ def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Odd while a batch is waited for, even while it is worked on."""
+    """Odd while a batch is waited for, even while it is worked on; afterwards none, so that other ones may follow."""
     place = watching._Place()
     monkeypatch.setattr(watching, "_here", place)
     asked = (place.turn for _ in range(3))
     assert [(turn, place.turn) for turn in marked(asked)] == [(1, 2), (3, 4), (5, 6)]
+    assert place.turn == 0
+
+
+def test_turns_of_what_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Odd, below zero and never the same twice; between them, and afterwards, what it was before."""
+    place = watching._Place(turn=6)
+    monkeypatch.setattr(watching, "_here", place)
+    asked = (place.turn for _ in range(3))
+    found = [(turn, place.turn) for turn in awaited(asked)]
+    assert [turn % 2 for turn, _ in found] == [1, 1, 1]
+    assert len({turn for turn, _ in found}) == 3
+    assert max(turn for turn, _ in found) < 0
+    assert [turn for _, turn in found] == [6, 6, 6]
+    assert place.turn == 6

@@ -199,7 +199,7 @@ def _check_data(images: ImageSet | Photographs, networks: list[Trained], protoco
         if _unlabelled(images):  # an ensemble must agree in itself
             check_classes(net, first.expected.classes, first.num_classes, first.source, log)
         else:
-            check_classes(net, images.classes, len(images.classes), images.name, log)
+            check_classes(net, _named_classes(images, net, log), len(images.classes), images.name, log)
         if "dense" in protocols and not net.expected.has_channel_mean:
             log(f"dense: the mean image of {net.source} fits its crop only; its average over the pixels is subtracted")
 
@@ -237,6 +237,15 @@ def _submission(
     if len(protocols) > 1:
         raise ValueError(f"submission: of one protocol, {len(protocols)} are asked for")
     return prepare(path, synsets, images, network.expected.classes, network.num_classes, log)
+
+
+def _named_classes(images: ImageSet | Photographs, net: Trained, log: Log) -> tuple[str, ...]:
+    """The classes of `images`; none where photographs have numbers from 0 for them, as others' shards do."""
+    numbers = tuple(map(str, range(len(images.classes))))
+    if isinstance(images, ImageSet) or images.classes != numbers or net.expected.classes in ((), numbers):
+        return images.classes
+    log(f"{net.source}: its classes are taken to be those of {images.name}, in the order of their numbers")
+    return ()
 
 
 def _unlabelled(images: ImageSet | Photographs) -> bool:

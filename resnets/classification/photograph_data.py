@@ -22,7 +22,7 @@ from resnets.evaluation.scores import Execution, photograph_scores
 from resnets.files import say
 from resnets.models.layouts import Weights
 from resnets.preprocessing import Preprocessing
-from resnets.ranks import on_first, rank, ranks
+from resnets.ranks import rank, ranks
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,7 @@ def _statistics(
         return expected_by(recipe, start, recipe.crop, recipe.test_side, train.classes), IMAGENET_COLOURS
     say(f"{recipe.data}: means and colours of {recipe.statistics_images or len(train):,} training photographs")
     cache = data_home() / "statistics"
-    over = (recipe.crop, recipe.test_side, recipe.statistics_images)
-    found = on_first(lambda: photograph_statistics(train, *over, cache=cache))
+    found = photograph_statistics(train, recipe.crop, recipe.test_side, recipe.statistics_images, cache=cache)
     mean = found.mean_image if recipe.normalisation == "pixel_mean" else found.mean
     std = found.std if recipe.normalisation == "channel_mean_std" else [1.0] * 3
     preprocessing = Preprocessing(crop=recipe.crop, resize=recipe.test_side, mean=mean, std=std, classes=train.classes)

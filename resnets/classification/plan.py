@@ -20,7 +20,9 @@ from resnets.classification.recipe import ClassifierRecipe
 from resnets.models.catalog import row, skeleton
 from resnets.training.checkpoint import KEPT
 
-SMALL_IMAGE, PHOTOGRAPH = 3 * 32 * 32, 147_897_477_120 / 1_281_167
+ARCHIVES = {"train": 147_897_477_120, "val": 6_744_924_160}
+"""Bytes of ImageNet's."""
+SMALL_IMAGE, PHOTOGRAPH = 3 * 32 * 32, ARCHIVES["train"] / 1_281_167
 """Bytes that are read for an image: pixels; and the mean over ImageNet's training archive."""
 
 
@@ -60,6 +62,7 @@ def plan(
         "price": price,
         "link_gigabytes_per_second": link,
         "bytes_per_image": round(size),
+        "data_bytes": sum(ARCHIVES.values()) if recipe.data == "imagenet" else None,
         "folder_bytes": (KEPT + 1) * (state + 4 * params) + state,
         "rows": rows,
     }
@@ -124,8 +127,11 @@ def plan_text(record: dict[str, Any]) -> str:
     lines = [titles, *(_cells(row) for row in record["rows"])]
     widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
     table = "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    folder = f"the folder of the run, {_mega(record['folder_bytes'])} MB with the checkpoint being written"
+    if record["data_bytes"]:
+        folder = f"ImageNet's archives, {_mega(record['data_bytes'])} MB, and as much again in folders; {folder}"
     notes = [
-        f"on disk: the folder of the run, {_mega(record['folder_bytes'])} MB with the checkpoint being written",
+        f"on disk: {folder}",
         f"taken for granted: {record['bytes_per_image']:,} bytes read for an image, a GPU as fast with its part of the "
         "batch, data as fast as they are needed",
     ]

@@ -19,7 +19,7 @@ from resnets.data.statistics import statistics
 from resnets.evaluation.protocols import single_view
 from resnets.models.catalog import row
 from resnets.preprocessing import Preprocessing
-from resnets.ranks import on_first, part
+from resnets.ranks import part
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def load_small(recipe: ClassificationRecipe, device: torch.device) -> SmallData:
         preprocessing = expected_by(recipe, sets.start, size, size, train.classes)
     else:
         kind = recipe.normalisation
-        mean, std = on_first(lambda: statistics(sets.train, kind, data_home() / "statistics"))
+        mean, std = statistics(sets.train, kind, data_home() / "statistics")
         preprocessing = Preprocessing(crop=size, resize=size, mean=mean, std=std, classes=train.classes)
     validation = sets.validation and sets.validation.to(device)
     return SmallData(sets.train.to(device), test.to(device), validation, preprocessing, sets.record)

@@ -33,6 +33,7 @@ from resnets.training.average import ALONE, Alone, Average
 from resnets.training.batch_statistics import estimate_anew
 from resnets.training.draws import GENERATOR
 from resnets.training.parallel import average_statistics, held, parallel, synchronised
+from resnets.watch import awaited
 
 
 @runtime_checkable
@@ -171,7 +172,7 @@ class Classification:
         self.average = ALONE
         if self.recipe.bn_batches:
             wanted = self.recipe.bn_batches * self.recipe.accumulate
-            batches = islice(self.data.batches(self.recipe, self.recipe.iterations), wanted)
+            batches = islice(awaited(self.data.batches(self.recipe, self.recipe.iterations)), wanted)
             estimate_anew(self.model, (self.inputs(batch)[0] for batch in batches))
             average_statistics(self.model)
         return self.recipe.bn_batches > 0

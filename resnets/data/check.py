@@ -238,7 +238,7 @@ def _odd(picture: Image.Image, name: str) -> Iterator[str]:
         yield f"{kind}, but called {Path(name).suffix}"
     if picture.mode == "CMYK":
         yield "CMYK, becomes RGB"
-    if picture.mode == "I" or picture.mode.startswith("I;16"):
+    if picture.mode == "I" or any(";16" in str(tile) for tile in getattr(picture, "tile", ())):
         yield "16 bits, become 8"
     if picture.has_transparency_data:
         yield "transparent, laid over white"

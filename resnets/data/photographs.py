@@ -48,7 +48,7 @@ class Photographs:
         digest = hashlib.sha256()
         for text in (*self.classes, *self.names, *([self.stored] if self.stored else [])):
             digest.update(text.encode(errors="surrogateescape") + b"\0")
-        digest.update(self.labels.numpy().data)
+        digest.update(self.labels.numpy().tobytes())
         return digest.hexdigest()
 
     def subset(self, indices: Tensor) -> "Photographs":

@@ -35,7 +35,8 @@ def read_scaled(source: Path | str | bytes, name: str, sides: Sequence[int]) -> 
 
     Scaling is bilinear over the whole area that a pixel comes from (Pillow's BILINEAR); a picture whose
     shorter side is right already keeps its pixels. The orientation in its EXIF data is applied, the first
-    frame of an animation is taken, transparency is laid over white, and grey of 16 bits is rounded to 8.
+    frame of an animation is taken, transparency is laid over white, and grey of 16 bits is rounded to 8; of colours of
+    16 bits Pillow takes the upper 8.
     ValueError, of one line that begins with `name`, where it cannot be read as a picture.
     """
     with _readable(name):

@@ -136,7 +136,7 @@ def index_tars(paths: list[Path], log: Log) -> ShardIndex:
         raise ValueError(f"{paths[0]}: no picture with a label in it, nor in the {len(paths) - 1} tars beside it")
     if twice := first_twice(names):
         raise ValueError(f"{paths[0].parent}: two samples are called {twice!r}")
-    numbers = np.array(rows, np.int64).T
+    numbers = np.ascontiguousarray(np.array(rows, np.int64).T)
     classes = tuple(map(str, range(numbers[0].max() + 1)))
     shards = tuple(Shard(path.name, path.stat().st_size) for path in paths)
     return ShardIndex(classes, "", shards, tuple(names), *numbers)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from resnets.data.images import ImageSet
 from resnets.files import write_atomic
+from resnets.ranks import on_first
 
 _CHUNK = 1000
 """Images summed at a time: few enough for their squares, 255 * 255 * 1000, to fit in 32 bits."""
@@ -92,13 +93,24 @@ def shortest(values: np.ndarray) -> Any:
 def kept(path: Path | None, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `compute` returns, as JSON has it: read from `path` if it is there whole, else computed and written there.
 
-    A damaged file, or a folder that cannot be written, costs the computation and nothing else.
+    A damaged file, or a folder that cannot be written, costs the computation and nothing else. With several ranks the
+    first reads and writes, and what it has is what all have; all compute, or none.
     """
+    if (found := on_first(lambda: _read(path))) is None:
+        computed = compute()
+        found = on_first(lambda: _write(path, computed))
+    return found
+
+
+def _read(path: Path | None) -> dict[str, Any] | None:
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         content = json.loads(path.read_bytes()) if path else {}
         if content.pop("sha256") == _digest(content):
             return content
-    found = compute()
+    return None
+
+
+def _write(path: Path | None, found: dict[str, Any]) -> dict[str, Any]:
     if path:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -53,7 +53,7 @@ def cached(
         if from_first(found is not None and _unchanged(found, pictures, path, execution.log)):
             execution.log(f"{key['protocol']}: scores are kept, in {path}")
             rows = found.probabilities if found else torch.zeros(shape)
-            return Scores(total(rows, execution.device), pictures)
+            return Scores(total(rows), pictures)
     scores = compute()
     if rank() == 0:
         try:

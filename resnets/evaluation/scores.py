@@ -28,6 +28,7 @@ from resnets.files import Log, say
 from resnets.preprocessing import Preprocessing
 from resnets.ranks import share, together, total
 from resnets.runtime import cores
+from resnets.watch import awaited
 
 T = TypeVar("T")
 Network = Callable[[Tensor], Tensor]
@@ -94,12 +95,12 @@ def photograph_scores(
         with inference(model), closing(pictures):
             judge = _judge(model, expected, protocol, size * expected.crop**2, execution)
             for window in _told(windows, f"{protocol.name}, {photographs.name}", execution.log):
-                seen = list(islice(pictures, len(window)))
+                seen = list(islice(awaited(pictures), len(window)))
                 digests[window.start : window.stop] = torch.stack([digest for digest, _ in seen])
                 scores[window.start : window.stop] = judge([scaled for _, scaled in seen])
 
     together(work)
-    return Scores(total(scores, execution.device), total(digests, execution.device))
+    return Scores(total(scores), total(digests))
 
 
 def digests_of(photographs: Photographs, execution: Execution) -> UInt8[Tensor, "N 16"]:
@@ -109,11 +110,11 @@ def digests_of(photographs: Photographs, execution: Execution) -> UInt8[Tensor, 
 
     def work() -> None:
         with closing(_ahead(lambda index: _digest(photographs.read(index)), mine, 64, execution)) as found:
-            for index, digest in zip(mine, found, strict=True):
+            for index, digest in zip(mine, awaited(found), strict=True):
                 digests[index] = digest
 
     together(work)
-    return total(digests, execution.device)
+    return total(digests)
 
 
 def _digest(content: bytes) -> UInt8[Tensor, "16"]:

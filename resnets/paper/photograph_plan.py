@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from resnets.classification.plan import ARCHIVES
 from resnets.models.catalog import model_spec
 from resnets.paper.costs import Speed, disk, nearest, published
 from resnets.paper.lines import Record
@@ -16,8 +17,8 @@ from resnets.paper.photographs import ENSEMBLE
 from resnets.paper.plan import Plan, Planned, changed_words
 from resnets.paper.tabled import aligned
 
-ARCHIVES_GB = 144
-"""ImageNet's archives of training and validation, which hold JPEG: the pictures unpacked are as large."""
+_ARCHIVES_GB = sum(ARCHIVES.values()) / 1e9
+"""Of training and validation, which hold JPEG: the pictures unpacked are as large."""
 
 
 def photograph_plan(what: str, plan: Plan, recorded: Sequence[Speed]) -> tuple[Record, str]:
@@ -34,7 +35,9 @@ def photograph_plan(what: str, plan: Plan, recorded: Sequence[Speed]) -> tuple[R
         folders = shlex.join(str(given.folder) for given in plan.missing)
         server = "--submission FILE --synsets meta.mat"
         commands.append(f"resnets evaluate {folders} --data TEST_PICTURES --protocol dense {server}")
-    space = f"{ARCHIVES_GB} GB of archives, as much again for the pictures in folders (with `--layout index` nothing)"
+    space = (
+        f"{_ARCHIVES_GB:.0f} GB of archives, as much again for the pictures in folders (with `--layout index` nothing)"
+    )
     runs = sum(disk(given.recipe) for given in plan.missing) / 1e9
     parts = [
         f"{what}, {plan.target.title}: a plan",
@@ -42,7 +45,7 @@ def photograph_plan(what: str, plan: Plan, recorded: Sequence[Speed]) -> tuple[R
         f"disk: {space}, and {runs:.1f} GB of runs",
         "\n".join([*commands, f"or, on several GPUs: resnets plan {what} --jobs FILE"]),
     ]
-    return {"rows": rows, "commands": commands, "disk_gb": round(2 * ARCHIVES_GB + runs, 1)}, "\n\n".join(parts)
+    return {"rows": rows, "commands": commands, "disk_gb": round(2 * _ARCHIVES_GB + runs, 1)}, "\n\n".join(parts)
 
 
 def _of_moments(plan: Plan) -> tuple[Record, str]:

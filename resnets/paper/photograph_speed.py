@@ -74,7 +74,8 @@ def _loaders(line: Record) -> str:
         )
         for name, speed in line["images_per_second"].items()
     ]
-    kind = "of the processor's time" if line["clock"] == "cpu" else f"{line['loader_threads']} threads or workers each"
+    each = "1 thread or worker" if line["loader_threads"] == 1 else f"{line['loader_threads']} threads or workers"
+    kind = "of the processor's time" if line["clock"] == "cpu" else f"{each} each"
     what = (
         f"{line['pictures']} photographs of {line['mean_bytes']:,} bytes on average, cut by `{line['crop']}`, {kind}."
     )
@@ -85,7 +86,7 @@ def _loaders(line: Record) -> str:
 def _together(lines: list[Record]) -> str:
     rows = [
         (
-            f"`{line['network']}`, batch {line['batch']}, {line['loader_threads']} threads load",
+            f"`{line['network']}`, batch {line['batch']}, threads that load: {line['loader_threads']}",
             *(f"{line['together'][side]:,.1f}" for side in ("loader", "network", "both")),
             f"{line['both_to_the_slower']:.0%}",
         )

@@ -7,6 +7,7 @@ is drawn here, in the real one's layout, and the whole takes minutes on two core
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from resnets.classification.evaluate import evaluate
@@ -71,9 +72,9 @@ class Wanted:
         target = {"what": self.what, "title": self.target.title, "source": self.target.source}
         return {**target, "scale": self.scale, "surrogate": SURROGATES.get(self.scale)}
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
-        """What is missing: a network that was tested needs no run, nor one whose folder is there."""
+        """What is missing when it is first asked for: a network that was tested needs no run, nor one that is there."""
         tested = [line for line in read_lines(self.results) if line.get("protocol") == self.target.protocol]
         lines = [] if self.what == ENSEMBLE else tested  # whose members are tested together
         return plan(_on(self.target, self.data), self.scale, self.seeds, lines, self.out)
