@@ -83,7 +83,7 @@ def test_killed_before_and_after_the_warm_up_has_ended(whole_warm_up: Path, tmp_
     assert reached < event["step"]
     assert not any("event" in row for row in read_journal(folder))
     kill(log, folder, event["step"] - 5, 0.1, "train", "--resume", folder)
-    kill(log, folder, event["step"], 0.05, "train", "--resume", folder)
+    kill(log, folder, event["step"] + 5, 0.05, "train", "--resume", folder)  # the event follows the row of its step
     assert event in read_journal(folder)
     finish(log, "train", "--resume", folder)
     same(folder, whole_warm_up)
