@@ -16,7 +16,7 @@ from toy import toy_recipe
 
 from resnets.classification.own_pictures import own_recipe
 from resnets.classification.photograph_recipe import PhotographRecipe
-from resnets.classification.start import begin
+from resnets.classification.start import first_network
 from resnets.classification.task import load_data
 from resnets.cli import main
 from resnets.data.augment import IMAGENET_COLOURS
@@ -110,7 +110,7 @@ def test_the_classifier_stays_for_the_same_classes_only(pictures: str, partial: 
     assert shipped.preprocessing is not None
     given = replace(started(pictures, partial), start="package", model="cifar_resnet20", frozen=None, changes={})
     for classes, kept in ((tuple("abcdefghij"), False), (shipped.preprocessing.classes, True)):
-        beginning: Any = begin(given, classes)
+        beginning: Any = first_network(given, classes)
         assert ("fc.weight" in beginning.brought) == kept
         assert torch.equal(beginning.model.fc.weight, shipped.state["fc.weight"].float()) == kept
         assert torch.equal(beginning.model.conv1.weight, shipped.state["conv1.weight"].float())

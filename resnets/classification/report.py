@@ -92,8 +92,8 @@ def _pictures(run: Run) -> dict[str, Any]:
         return {}
     return {
         "mistakes": examples.shown(stored["mistakes"]),
-        "right": examples.right(),
-        "confused": examples.confused(stored["confusion"], stored["mistakes"]),
+        "right": examples.shown(stored.get("right", [])),  # runs of earlier versions kept neither these
+        "confused": examples.by_mistake(stored.get("confused", [])),  # nor those
     }
 
 

@@ -75,7 +75,7 @@ def expected_by(
     return replace(expected, crop=crop, resize=resize, classes=classes)
 
 
-def begin(recipe: ClassifierRecipe, classes: tuple[str, ...]) -> Beginning:
+def first_network(recipe: ClassifierRecipe, classes: tuple[str, ...]) -> Beginning:
     """The network of `recipe` for `classes`, with new parameters but for those that its start brings.
 
     The classifier is new, unless the weights are of the same classes. ValueError where the start cannot be had, is of
