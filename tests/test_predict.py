@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from resnets.classification.predict import predict
+from resnets.classification.predict import predict, save_drawn
 from resnets.classification.run import open_run
 from resnets.classification.task import Classification, load_data
 from resnets.cli import main
@@ -106,6 +106,27 @@ def test_a_drawing_is_turned_as_the_picture_was_seen(run: Path, tmp_path: Path) 
     assert drawn.shape[1] == 400
     assert drawn[100, 200].tolist() == pytest.approx([254, 0, 0], abs=8)
     assert drawn[500, 200].tolist() == pytest.approx([0, 0, 0], abs=8)
+
+
+def test_a_drawing_shows_what_the_network_saw(tmp_path: Path) -> None:
+    """Grey of 16 bits rounded to 8, transparency over white: not what Pillow's `convert` makes of them."""
+    ramp, clear = tmp_path / "ramp.png", tmp_path / "clear.png"
+    Image.fromarray(np.linspace(0, 65535, 400 * 300).reshape(300, 400).astype(np.uint16)).save(ramp)
+    Image.new("RGBA", (400, 300), (0, 0, 0, 0)).save(clear)
+    for path, expected in ((ramp, np.linspace(0, 255, 300)), (clear, np.full(300, 255))):
+        prediction = {"image": str(path), "classes": [{"name": "a", "probability": 1.0}]}
+        drawn = pixels(save_drawn(prediction, tmp_path / "drawn"))
+        assert np.abs(drawn[:300, 0, 0] - expected).max() <= 1.5
+
+
+def test_letters_of_other_alphabets_are_drawn(tmp_path: Path) -> None:
+    """A font without them draws the same box for each."""
+    path, bands = tmp_path / "grey.png", []
+    Image.new("RGB", (400, 30), "grey").save(path)
+    for name in ("ü", "š", "Ж", "λ"):
+        prediction = {"image": str(path), "classes": [{"name": name, "probability": 0.5}]}
+        bands.append(pixels(save_drawn(prediction, tmp_path / "drawn"))[30:].tobytes())
+    assert len(set(bands)) == 4
 
 
 def test_nothing_is_overwritten(
