@@ -68,7 +68,7 @@ def test_facts(tmp_path: Path) -> None:
     for name in names:
         with Image.open(root / name) as picture:
             sizes.append(picture.size)
-    found = facts_of(str(root))
+    found = facts_of(str(root), open_photographs(root, "train"))
     assert (found.train, found.classes, found.whole) == (6, (4, 2), True)
     assert found.shorter_side == round(float(np.median([min(size) for size in sizes])))
     assert found.longest_side == 100
@@ -99,7 +99,7 @@ def test_a_picture_that_cannot_be_read_is_named_before_training(tmp_path: Path, 
 
 def test_few_pictures_and_doubles_are_said(tmp_path: Path) -> None:
     root = folder_of(tmp_path / "set", {"two": 2, "one": 1, "many": 15})
-    words = "\n".join(early_word(str(root)))
+    words = "\n".join(early_word(str(root), 15))
     assert "fewer than 10 training pictures: one (1), two (1)" in words
     assert "no test picture: one" in words
     assert "4 test pictures: an error is known to about 49 points at most" in words
@@ -107,14 +107,14 @@ def test_few_pictures_and_doubles_are_said(tmp_path: Path) -> None:
     (trained,) = [name for name in open_photographs(root, "train").names if name.startswith("two")]
     (tested,) = [name for name in open_photographs(root, "test").names if name.startswith("two")]
     (root / trained).write_bytes((root / tested).read_bytes())
-    words = "\n".join(early_word(str(root)))
+    words = "\n".join(early_word(str(root), 15))
     assert f"1 training pictures are test pictures too, so the test error will be too good: {trained}" in words
 
 
 def test_balanced_losses(tmp_path: Path) -> None:
     """Twelve of one class, four of the other: 16 / (2 x 12) and 16 / (2 x 4)."""
     pictures = str(folder_of(tmp_path, {"cat": 15, "dog": 5}))
-    made, _ = own_recipe(pictures, "none", "cifar_resnet8")
+    made, _ = own_recipe(pictures, facts_of(pictures, open_photographs(pictures, "train")), "none", "cifar_resnet8")
     given = override(made, ["batch_size=8", "label_smoothing=0.1", "precision=fp32"])
     assert given.balance == "weights"
     cpu = torch.device("cpu")

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from toy import toy_recipe
 
-from resnets.classification.own_pictures import own_recipe
+from resnets.classification.own_pictures import facts_of, own_recipe
 from resnets.classification.photograph_recipe import PhotographRecipe
 from resnets.classification.start import first_network
 from resnets.classification.task import load_data
@@ -62,7 +62,7 @@ def written(path: Path, state: dict[str, torch.Tensor]) -> Path:
 
 
 def started(pictures: str, start: Path, *more: str) -> PhotographRecipe:
-    made, _ = own_recipe(pictures, str(start))
+    made, _ = own_recipe(pictures, facts_of(pictures, open_photographs(pictures, "train")), str(start))
     chosen = override(made, [*SHORT, *more])
     assert isinstance(chosen, PhotographRecipe)
     return chosen

@@ -5,7 +5,6 @@ from typing import Any
 
 from resnets.data.check import check
 from resnets.data.ranges import is_address
-from resnets.data.sources import open_whole
 
 MOST = 20_000
 """Sets up to this size are decoded whole before training begins."""
@@ -13,12 +12,12 @@ FEW = 10
 _SHOWN = 5
 
 
-def early_word(path: str) -> list[str]:
-    """What to know of the pictures at `path` before training, a line each.
+def early_word(path: str, count: int) -> list[str]:
+    """What to know of the pictures at `path`, `count` of them for training, before that begins: a line each.
 
     ValueError, of one line, where there are none, or some cannot be read, which it names.
     """
-    if is_address(path) or len(open_whole(path, "train", lambda line: None)) > MOST:
+    if is_address(path) or count > MOST:
         return [f"so many pictures are not all decoded beforehand; `resnets data check {path}` does that"]
     return words_of(path, check(path, log=lambda line: None))
 

@@ -23,9 +23,10 @@ from resnets.classification.photograph_recipe import LEAST_CROP, PhotographRecip
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import FOLDER, cifar10_resnet20_fast
 from resnets.data.images import ImageSet
+from resnets.data.photographs import Photographs
 from resnets.data.pictures import why_not
 from resnets.data.shards import is_sharded
-from resnets.data.sources import IMAGENET, open_whole
+from resnets.data.sources import IMAGENET
 from resnets.models.catalog import row
 from resnets.models.factory import find_weights
 from resnets.models.layouts import TORCHVISION, Weights
@@ -55,12 +56,11 @@ class Facts:
     """Whether they can be read into memory at one size: a folder, or CIFAR's files."""
 
 
-def facts_of(path: str) -> Facts:
-    """The facts of the training pictures at `path`, whose sizes are read from at most 500 of them.
+def facts_of(path: str, found: ImageSet | Photographs) -> Facts:
+    """The facts of the training pictures `found` at `path`, whose sizes are read from at most 500 of them.
 
-    ValueError, of one line, where there are no such data, or the head of a picture cannot be read.
+    ValueError, of one line, where the head of a picture cannot be read.
     """
-    found = open_whole(path, "train", lambda line: None)
     counts = Counter(found.labels.tolist())
     classes = tuple(counts[label] for label in range(len(found.classes)))
     if isinstance(found, ImageSet):
@@ -82,13 +82,14 @@ def _size(content: bytes, name: str) -> tuple[int, int]:
         raise ValueError(f"{name}: cannot be read ({why_not(error)})") from None
 
 
-def own_recipe(path: str, weights: str | None = None, model: str | None = None) -> tuple[ClassifierRecipe, list[str]]:
-    """The recipe for the pictures at `path`, and its reasons, a line each.
+def own_recipe(
+    path: str, facts: Facts, weights: str | None = None, model: str | None = None
+) -> tuple[ClassifierRecipe, list[str]]:
+    """The recipe for the pictures at `path`, of which `facts` are known, and its reasons, a line each.
 
     `weights`: what `find_weights` takes, "none" for new ones, None to choose. `model`: the network, None to choose.
-    ValueError, of one line, where data or weights cannot be had or do not go together.
+    ValueError, of one line, where the weights cannot be had or do not go with the network.
     """
-    facts = facts_of(path)
     if weights in (None, "none"):
         return recipe_for(path, facts, weights is None, model)
     assert weights is not None

@@ -76,6 +76,8 @@ def _evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
         ],
         "confusion": np.array(evaluation["confusion"]),
         "mistakes": [],
+        "right": [],
+        "confused": {},
     }
 
 
