@@ -37,6 +37,8 @@ SMALL = 64
 _SAMPLE = 500
 _UNEVEN = 3
 """From so many times as many pictures in one class as in another, classes are balanced."""
+_FEW = 2_000
+"""Under so many training pictures more of a start stands still."""
 _PACKAGED = "cifar_resnet20"
 
 
@@ -150,7 +152,7 @@ def _small(
     if start is None:
         reasons.append(_from_nothing("so many small pictures need no start" if many else "no start was given"))
         return made, reasons
-    made = replace(made, lr=0.1, **_begun(made, start, frozen=None))
+    made = replace(made, lr=0.1, **_begun(made, start, None))
     return made, [*reasons, _with_start(made)]
 
 
@@ -192,10 +194,23 @@ def _photographs(
         reasons.append(_from_nothing("the package has no weights for photographs"))
         return made, reasons
     # A new classifier on features that are good already needs less; more throws it far off in the beginning.
-    made = replace(
-        made, lr=0.05 if many else 0.01, **_begun(made, start, frozen="stage2" if facts.train < 2_000 else "stem")
-    )
+    made = replace(made, lr=0.05 if many else 0.01, **_begun(made, start, _still(made.model, start[1], facts)))
     return made, [*reasons, _with_start(made)]
+
+
+def _still(model: str, weights: Weights, facts: Facts) -> str | None:
+    """Up to where a network stands still: so far as it is the start's, which is nothing of another network's.
+
+    The fewer the pictures, the higher. Where whole stages are new above it, few pictures leave all below as it came:
+    what gradients through random layers do to good features, they cannot mend.
+    """
+    if weights.model != model:
+        return None
+    maps = below(model, **weights.changes)
+    whole = [name for name, needed in maps.items() if not needed & set(weights.missing)]
+    if facts.train >= _FEW or not whole:
+        return next(iter(whole), None)
+    return whole[-1] if len(whole) < len(maps) else next((name for name in whole if name == "stage2"), whole[0])
 
 
 def _begun(made: ClassifierRecipe, start: tuple[str, Weights], frozen: str | None) -> dict[str, Any]:
@@ -204,11 +219,6 @@ def _begun(made: ClassifierRecipe, start: tuple[str, Weights], frozen: str | Non
     fields: dict[str, Any] = {"start": name, "lower_lr": 0.1, "frozen": frozen}
     if weights.model == made.model:
         fields["changes"] = dict(weights.changes)
-        if frozen:
-            stages = below(made.model, **weights.changes)
-            lowest = frozen if frozen in stages else next(iter(stages))
-            lacking = stages[lowest] & set(weights.missing)  # it has to be trained
-            fields["frozen"] = None if lacking else lowest
     if weights.preprocessing is not None:
         fields["normalisation"] = "start"
     return fields
@@ -230,8 +240,8 @@ def _schedule(facts: Facts, made: ClassifierRecipe) -> str:
 
 
 def _with_start(made: ClassifierRecipe) -> str:
-    still = f"up to {made.frozen} it stands still, " if made.frozen else ""
-    return f"begins with {made.start}: {still}what it brought learns at {made.lower_lr:g} times the rate of what is new"
+    still = f"up to {made.frozen} it stands still, what else it" if made.frozen else "what it"
+    return f"begins with {made.start}: {still} brought learns at {made.lower_lr:g} times the rate of what is new"
 
 
 def _from_nothing(why: str) -> str:
