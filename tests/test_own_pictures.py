@@ -18,6 +18,8 @@ from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.task import Classification, load_data
 from resnets.cli import main
 from resnets.data.sources import open_photographs
+from resnets.models.factory import create_model
+from resnets.models.layouts import Weights
 from resnets.training.recipe import override
 
 FACTS = Facts(train=300, classes=(150, 150), shorter_side=400, longest_side=900, whole=True)
@@ -39,6 +41,26 @@ def test_what_is_chosen_for_photographs() -> None:
     narrow_ones, _ = recipe_for("x", replace(FACTS, shorter_side=100), True)
     assert isinstance(narrow_ones, PhotographRecipe)
     assert narrow_ones.crop == 96
+
+
+@pytest.mark.parametrize(
+    ("lacking", "few", "many"),
+    [
+        ("fc", "stage2", "stem"),
+        (("layer4", "fc"), "stage3", "stem"),  # what gradients through random layers would spoil stands still
+        (("layer2", "layer3", "layer4", "fc"), "stage1", "stem"),
+        (("layer1.1.conv2", "layer2", "layer3", "layer4", "fc"), "stem", "stem"),
+        (("conv1", "fc"), None, None),
+    ],
+)
+def test_what_stands_still(lacking: str | tuple[str, ...], few: str | None, many: str | None) -> None:
+    names = [name for name, _ in create_model("resnet18").named_parameters()]
+    missing = tuple(name for name in names if name.startswith(lacking))
+    given = Weights({}, "resnet18", {}, 1000, None, None, None, "a test", missing)
+    for train, still in ((300, few), (1_999, few), (2_000, many), (100_000, many)):
+        made, reasons = recipe_for("x", replace(FACTS, train=train), False, "resnet18", ("file", given))
+        assert made.frozen == still
+        assert ("it stands still" in reasons[-1]) == (still is not None)
 
 
 def test_what_is_chosen_for_small_pictures() -> None:
