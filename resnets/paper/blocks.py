@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import mean
 
 from resnets.classification.recipes import RECIPES, departures, is_papers, recipe
+from resnets.evaluation.metrics import wilson
 from resnets.models.layouts import ELSEWHERE, LAYOUTS
 from resnets.models.rows import PAPER
 from resnets.paper.family import FAMILY, sourced
@@ -111,6 +112,36 @@ def weights(results: Path) -> str:
     return f"{table(head, 'lrrrlr', rows)}\n\n{use}\n\n{conditions(newest.values())}"
 
 
+def own_pictures(results: Path) -> str:
+    """The newest line of `own_pictures.jsonl` for each folder and start: what `train --data` made of it, and beside it
+    what is to be had without training a network."""
+    newest = {(line["data"]["name"], line["start"]): line for line in read_lines(results / "own_pictures.jsonl")}
+    if not newest:
+        return missing("resnets train --data clothing --results results/own_pictures.jsonl")
+    rows = [
+        (
+            f"`{folder}`",
+            f"{line['data']['train_images']:,} and {line['data']['test_images']:,}",
+            f"`{start}`" if start else "nothing",
+            f"`{line['model']}`",
+            f"{line['iterations']:,}",
+            _with_interval(line["test_wrong"], line["test_images"]),
+            _with_interval(told["test_wrong"], told["images"]) if (told := line["baseline"]) else "",
+        )
+        for (folder, start), line in newest.items()
+    ]
+    head = (
+        "pictures",
+        "training, test",
+        "begins with",
+        "network",
+        "iterations",
+        "test error, %",
+        "linear classifier, %",
+    )
+    return f"{table(head, 'lrllrrr', rows)}\n\n{conditions(newest.values())}"
+
+
 def layouts(results: Path) -> str:
     """The layouts of others that are read."""
     rows = [(f"`{row.name}`", row.carries, row.attached, row.checked) for row in LAYOUTS.values()]
@@ -131,6 +162,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "runs": runs,
     "weights": weights,
     "precision": precision,
+    "own-pictures": own_pictures,
     **SPEED,
     **PHOTOGRAPH_SPEED,
     **FAMILY,
@@ -196,6 +228,12 @@ def _without_paper(phrase: str) -> str:
 
 def _counted(wrong: int, images: int) -> str:
     return f"{100 * wrong / images:.2f} % ({wrong:,} of {images:,})"
+
+
+def _with_interval(wrong: int, images: int) -> str:
+    """ "33.33 (22.95 to 45.63)": percent, and the 95 % interval."""
+    low, high = wilson(wrong, images)
+    return f"{100 * wrong / images:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _answer(shown: bool) -> str:
