@@ -161,7 +161,7 @@ def _classes(folder: Path) -> list[str]:
 
 
 def _hint(folder: Path, found: list[str]) -> str:
-    """What may have been meant by a folder that has not two classes, to be added to an error; "" where nothing shows."""
+    """What may have been meant by a folder without two classes, to be added to an error; "" where nothing shows."""
     within = [name for name in found if len(_visible_folders(folder / name)) > 1]
     if within:
         return f"; perhaps {folder / within[0]} is meant"
