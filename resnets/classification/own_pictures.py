@@ -146,7 +146,7 @@ def _small(
         data=path,
         iterations=iterations,
         batch_size=batch,
-        evaluate_every=max(1, iterations // 4),
+        evaluate_every=-(-iterations // 4),
     )
     reasons = [f"small pictures: {net} at 32x32, {_schedule(facts, made)}"]
     if start is None:
@@ -186,7 +186,7 @@ def _photographs(
         normalisation="channel_mean_std",
         colours="imagenet",
         log_every=max(1, min(100, iterations // 20)),
-        evaluate_every=max(1, iterations // 5),
+        evaluate_every=-(-iterations // 5),
         checkpoint_every=max(1, min(500, iterations // 10)),
     )
     reasons = [f"photographs: {net} on {crop}x{crop} pixels, {_schedule(facts, made)}"]
