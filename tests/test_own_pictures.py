@@ -125,12 +125,12 @@ def test_few_pictures_and_doubles_are_said(tmp_path: Path) -> None:
     assert "fewer than 10 training pictures: one (1), two (1)" in words
     assert "no test picture: one" in words
     assert "4 test pictures: an error is known to about 49 points at most" in words
-    assert "test pictures too" not in words
+    assert "in the test too" not in words
     (trained,) = [name for name in open_photographs(root, "train").names if name.startswith("two")]
     (tested,) = [name for name in open_photographs(root, "test").names if name.startswith("two")]
     (root / trained).write_bytes((root / tested).read_bytes())
     words = "\n".join(early_word(str(root), 15))
-    assert f"1 training pictures are test pictures too, so the test error will be too good: {trained}" in words
+    assert f"1 training picture is in the test too, so the test error will be too good: {trained}" in words
 
 
 def test_balanced_losses(tmp_path: Path) -> None:
