@@ -115,7 +115,7 @@ def test_the_papers_figure_stands_only_beside_the_papers_schedule(tmp_path: Path
 
 
 def test_own_pictures_stand_beside_the_linear_classifier(tmp_path: Path) -> None:
-    """The newest line of each folder and start; Wilson's interval of 5 of 10 is 23.66 to 76.34 % (his formula)."""
+    """The newest line of each folder, start and seed; 5 wrong of 10 are 23.66 to 76.34 % by Wilson's formula."""
     folder = {"name": "cats", "train_images": 1500, "test_images": 10}
     line = {**_run("cifar10-resnet20", 0, 50.0), "data": folder, "start": None, "baseline": None, "test_images": 10}
     baseline = {"test_wrong": 2, "images": 10}
@@ -123,11 +123,12 @@ def test_own_pictures_stand_beside_the_linear_classifier(tmp_path: Path) -> None
         {**line, "test_wrong": 9},
         {**line, "test_wrong": 1, "start": "x.safetensors", "baseline": baseline},
         {**line, "test_wrong": 5},
+        {**line, "test_wrong": 4, "seed": 1},
     ]
     _write(tmp_path / "own_pictures.jsonl", lines)
-    nothing, started = [row for row in BLOCKS["own-pictures"](tmp_path).splitlines() if row.startswith("| `cats`")]
+    nothing, _, started = [row for row in BLOCKS["own-pictures"](tmp_path).splitlines() if row.startswith("| `cats`")]
     assert nothing.startswith(
-        "| `cats` | 1,500 and 10 | nothing | `cifar_resnet20` | 64,000 | 50.00 (23.66 to 76.34) |"
+        "| `cats` | 1,500 and 10 | nothing | `cifar_resnet20` | 0 | 64,000 | 50.00 (23.66 to 76.34) |"
     )
     assert "| `x.safetensors` |" in started
     assert started.endswith("| 10.00 (1.79 to 40.42) | 20.00 (5.67 to 50.98) |")

@@ -113,9 +113,10 @@ def weights(results: Path) -> str:
 
 
 def own_pictures(results: Path) -> str:
-    """The newest line of `own_pictures.jsonl` for each folder and start: what `train --data` made of it, and beside it
-    what is to be had without training a network."""
-    newest = {(line["data"]["name"], line["start"]): line for line in read_lines(results / "own_pictures.jsonl")}
+    """The newest line of `own_pictures.jsonl` for each folder, start and seed: what `train --data` made of it, and
+    beside it what is to be had without training a network."""
+    lines = read_lines(results / "own_pictures.jsonl")
+    newest = {(line["data"]["name"], line["start"] or "", line["seed"]): line for line in lines}
     if not newest:
         return missing("resnets train --data clothing --results results/own_pictures.jsonl")
     rows = [
@@ -124,11 +125,12 @@ def own_pictures(results: Path) -> str:
             f"{line['data']['train_images']:,} and {line['data']['test_images']:,}",
             f"`{start}`" if start else "nothing",
             f"`{line['model']}`",
+            seed,
             f"{line['iterations']:,}",
             _with_interval(line["test_wrong"], line["test_images"]),
             _with_interval(told["test_wrong"], told["images"]) if (told := line["baseline"]) else "",
         )
-        for (folder, start), line in newest.items()
+        for (folder, start, seed), line in sorted(newest.items())
     ]
     head = (
         "pictures",
