@@ -10,6 +10,7 @@ two cores. The weights in the package were trained on all 50,000 training images
 
 import argparse
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
 
@@ -19,7 +20,8 @@ from resnets.data.sources import data_home
 
 def write(folder: Path, a_class: int, home: Path) -> None:
     """`folder`/train with so many images of each class, `folder`/test with all, CLASS/NUMBER.png in each."""
-    for split, most in (("train", a_class), ("test", None)):
+    counts: dict[Literal["train", "test"], int | None] = {"train": a_class, "test": None}
+    for split, most in counts.items():
         found = cifar10(split, home)
         pixels = found.images.permute(0, 2, 3, 1).numpy()
         for label, name in enumerate(found.classes):

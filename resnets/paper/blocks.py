@@ -132,16 +132,8 @@ def own_pictures(results: Path) -> str:
         )
         for (folder, start, seed), line in sorted(newest.items())
     ]
-    head = (
-        "pictures",
-        "training, test",
-        "begins with",
-        "network",
-        "iterations",
-        "test error, %",
-        "linear classifier, %",
-    )
-    return f"{table(head, 'lrllrrr', rows)}\n\n{conditions(newest.values())}"
+    head = ("pictures", "training, test", "begins with", "network", "seed", "iterations", "test error, %")
+    return f"{table((*head, 'linear classifier, %'), 'lrllrrrr', rows)}\n\n{conditions(newest.values())}"
 
 
 def layouts(results: Path) -> str:

@@ -105,7 +105,8 @@ def _has_glyph(character: str) -> bool:
 def font_file(text: str) -> str:
     """The file of the first of the figures' fonts that can draw all of `text`, or else most of it."""
     letters = [ord(letter) for letter in text]
-    return max(_fonts(), key=lambda font: sum(bool(font.get_char_index(letter)) for letter in letters)).fname
+    best = max(_fonts(), key=lambda font: sum(bool(font.get_char_index(letter)) for letter in letters))
+    return str(best.fname)
 
 
 def drawable(text: str, longest: int = 60) -> str:
