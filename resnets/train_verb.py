@@ -50,12 +50,14 @@ def train(arguments: argparse.Namespace) -> None:
 def _for_own_pictures(arguments: argparse.Namespace, assignments: list[str]) -> Any:
     """The recipe for the folder of --data, once its pictures have been looked at; what was chosen is said."""
     from resnets.classification.early_word import early_word
-    from resnets.classification.own_pictures import own_recipe
+    from resnets.classification.own_pictures import facts_of, own_recipe
+    from resnets.data.sources import open_whole
 
     model = next((word.partition("=")[2] for word in assignments if word.startswith("model=")), None)
-    for line in early_word(arguments.data):
+    found = open_whole(arguments.data, "train", lambda line: None)
+    for line in early_word(arguments.data, len(found)):
         say(f"{arguments.data}: {line}")
-    made, reasons = own_recipe(arguments.data, arguments.weights, model)
+    made, reasons = own_recipe(arguments.data, facts_of(arguments.data, found), arguments.weights, model)
     for line in reasons:
         say(f"{arguments.data}: {line}")
     if assignments:

@@ -54,6 +54,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
     names = ("scales", "flips", "batch_size", "threads", "submission", "synsets")
     options = {name: getattr(arguments, name) for name in names}
+    if arguments.cache:
+        arguments.cache.mkdir(parents=True, exist_ok=True)  # else an error now; of the usual place, a line in the end
     cache = None if arguments.no_cache else arguments.cache or data_home() / "scores"
     what = (arguments.weights, arguments.data, arguments.protocol.split(","))
     record = evaluate_weights(*what, arguments.device, arguments.precision, cache=cache, **options)

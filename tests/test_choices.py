@@ -13,7 +13,7 @@ from test_verdicts import NET, line
 from torch import nn
 
 from resnets.classification.recipes import recipe
-from resnets.classification.start import begin
+from resnets.classification.start import first_network
 from resnets.cli import main
 from resnets.data.digits import digits
 from resnets.data.statistics import statistics
@@ -28,7 +28,7 @@ CHOICES = TARGETS["choices"]
 
 def _convolutions(name: str, *changes: str) -> list[nn.Conv2d]:
     torch.manual_seed(3)
-    model = begin(override(recipe(name), list(changes)), tuple("abcdefghij")).model
+    model = first_network(override(recipe(name), list(changes)), tuple("abcdefghij")).model
     return [module for module in model.modules() if isinstance(module, nn.Conv2d)]
 
 

@@ -179,6 +179,19 @@ def test_what_is_not_a_folder_of_classes_is_refused(tmp_path: Path) -> None:
     assert len(folder(tmp_path, 8, "train", Messages())) == 2
 
 
+def test_what_may_have_been_meant_is_said(tmp_path: Path) -> None:
+    """An archive unpacked into a folder of its own, and pictures that nobody has sorted."""
+    classes_of(tmp_path / "set/inner/train", {"ants": 2, "bees": 2})
+    classes_of(tmp_path / "set/inner/val", {"ants": 2, "bees": 2})
+    with pytest.raises(ValueError, match=r"set: 1 classes found, .* expected; perhaps .*set/inner is meant$"):
+        folder(tmp_path / "set", 8, "train")
+    (tmp_path / "flat").mkdir()
+    for name in ("1.png", "2.png"):
+        picture(tmp_path / "flat" / name)
+    with pytest.raises(ValueError, match=r"expected; its 2 pictures lie in no class's folder$"):
+        folder(tmp_path / "flat", 8, "train")
+
+
 def test_a_test_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     classes_of(tmp_path / "single", {"a": 1, "b": 1})
     with pytest.raises(ValueError, match="no class has a picture to spare"):

@@ -67,7 +67,18 @@ def test_the_papers_own_models_are_counted(tmp_path: Path) -> None:
     assert f"| {model_spec('cifar_resnet20').params:,} |" in next(row for row in rows if "`cifar_resnet20`" in row)
 
 
-BEFORE = ("degradation", "cifar10", "runs", "weights", "speed", "precision", "loading", "protocols", "decoding")
+BEFORE = (
+    "degradation",
+    "cifar10",
+    "runs",
+    "weights",
+    "own-pictures",
+    "speed",
+    "precision",
+    "loading",
+    "protocols",
+    "decoding",
+)
 
 
 @pytest.mark.parametrize("name", BEFORE)
@@ -101,6 +112,27 @@ def test_the_papers_figure_stands_only_beside_the_papers_schedule(tmp_path: Path
     assert "| 6,400 iterations; milestones: 3200, 4800 |" in shortened
     assert "8.75" not in shortened
     assert "| 64,000 iterations; 5,000 images held out |" in held_out
+
+
+def test_own_pictures_stand_beside_the_linear_classifier(tmp_path: Path) -> None:
+    """The newest line of each folder, start and seed; 5 wrong of 10 are 23.66 to 76.34 % by Wilson's formula."""
+    folder = {"name": "cats", "train_images": 1500, "test_images": 10}
+    line = {**_run("cifar10-resnet20", 0, 50.0), "data": folder, "start": None, "baseline": None, "test_images": 10}
+    baseline = {"test_wrong": 2, "images": 10}
+    lines = [
+        {**line, "test_wrong": 9},
+        {**line, "test_wrong": 1, "start": "x.safetensors", "baseline": baseline},
+        {**line, "test_wrong": 5},
+        {**line, "test_wrong": 4, "seed": 1},
+    ]
+    _write(tmp_path / "own_pictures.jsonl", lines)
+    head, marks, nothing, _, started = BLOCKS["own-pictures"](tmp_path).splitlines()[:5]
+    assert head.count("|") == marks.count("|") == nothing.count("|") == started.count("|")
+    assert nothing.startswith(
+        "| `cats` | 1,500 and 10 | nothing | `cifar_resnet20` | 0 | 64,000 | 50.00 (23.66 to 76.34) |"
+    )
+    assert "| `x.safetensors` |" in started
+    assert started.endswith("| 10.00 (1.79 to 40.42) | 20.00 (5.67 to 50.98) |")
 
 
 def test_the_newest_degradation_with_its_verdict(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from resnets.classification.evaluate import evaluate
-from resnets.classification.run import open_run, worst_mistakes
+from resnets.classification.run import open_run
 from resnets.cli import main
 from resnets.data.digits import digits
 from resnets.models.factory import create_model, load
@@ -157,19 +157,6 @@ def test_weights_that_do_not_name_their_classes(tmp_path: Path) -> None:
     nameless = weights(tmp_path / "nameless.safetensors", preprocessing=replace(PREPROCESSING, classes=()))
     expected = evaluate([str(named)], "digits", ["single"])["results"]
     assert evaluate([str(nameless)], "digits", ["single"])["results"] == expected
-
-
-def test_the_worst_mistakes() -> None:
-    scores = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.3, 0.7]])
-    labels = torch.tensor([1, 1, 0, 1])
-    worst = [
-        {"index": 0, "true": 1, "predicted": 0, "probability": pytest.approx(0.9)},
-        {"index": 1, "true": 1, "predicted": 0, "probability": pytest.approx(0.8)},
-        {"index": 2, "true": 0, "predicted": 1, "probability": pytest.approx(0.6)},
-    ]
-    assert worst_mistakes(scores, labels, limit=5) == worst
-    assert worst_mistakes(scores, labels, limit=2) == worst[:2]
-    assert worst_mistakes(scores, scores.argmax(1), limit=2) == []
 
 
 # ---------------------------------------------------------------------------------------------------------------

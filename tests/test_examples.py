@@ -9,7 +9,6 @@ import pytest
 import torch
 from tested import EXPECTED, photographs, weights
 
-from resnets.classification import examples
 from resnets.classification.examples import Examples
 from resnets.data.digits import digits
 from resnets.data.folder import folder
@@ -25,8 +24,7 @@ def scores(run: Path) -> torch.Tensor:
     return single_view(model, digits("test").images, model.preprocessing.normaliser(torch.device("cpu")))
 
 
-def test_what_a_page_shows_of_a_run(run: Path, scores: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examples, "LOOKED_AT", 60)
+def test_what_a_page_shows_of_a_run(run: Path, scores: torch.Tensor) -> None:
     evaluation, test = json.loads((run / "evaluation.json").read_text()), digits("test")
     found = Examples(str(run), "digits")
     said = scores.argmax(1)
@@ -40,13 +38,13 @@ def test_what_a_page_shows_of_a_run(run: Path, scores: torch.Tensor, monkeypatch
         assert one["map"].shape == (8, 8)
         assert one["name"] is None  # digits have none
 
-    right = found.right()
+    right = found.shown(evaluation["right"])
     assert len({one["true"] for one in right}) == len(right) > 0
     for one in right:
         assert one["true"] == one["predicted"] == str(int(test.labels[one["index"]])) == str(int(said[one["index"]]))
         assert one["probability"] == pytest.approx(float(scores[one["index"]].max()), abs=1e-6)
 
-    confused = found.confused(evaluation["confusion"], evaluation["mistakes"])
+    confused = found.by_mistake(evaluation["confused"])
     counts = np.array(evaluation["confusion"])
     np.fill_diagonal(counts, 0)
     assert counts.max() == counts[tuple(map(int, next(iter(confused))))]
@@ -54,12 +52,6 @@ def test_what_a_page_shows_of_a_run(run: Path, scores: torch.Tensor, monkeypatch
         meant = (test.labels == int(true)) & (said == int(predicted))
         assert 0 < len(pictures) <= int(meant.sum())
         assert all(any(np.array_equal(picture, image) for image in test.images[meant].numpy()) for picture in pictures)
-
-
-def test_those_looked_at_are_spread_over_the_classes() -> None:
-    labels = torch.tensor([0, 0, 0, 0, 1, 1, 2, 0, 1])
-    assert examples._spread(labels, 5) == [0, 1, 4, 5, 6]
-    assert examples._spread(labels, 100) == list(range(9))
 
 
 def test_photographs_are_seen_as_the_network_sees_them(tmp_path: Path) -> None:
@@ -73,6 +65,5 @@ def test_photographs_are_seen_as_the_network_sees_them(tmp_path: Path) -> None:
         middle = whole.images[index, :, low : low + EXPECTED.crop, low : low + EXPECTED.crop]
         assert torch.equal(picture, middle)
     names = open_photographs(tmp_path / "set", "test").names
-    right = found.right()
-    assert right
-    assert [one["name"] for one in right] == [names[one["index"]] for one in right]
+    shown = found.shown([{"index": index, "true": 0, "predicted": 1, "probability": 0.5} for index in indices])
+    assert [one["name"] for one in shown] == [names[index] for index in indices]

@@ -51,7 +51,7 @@ def test_from_the_check_to_the_page(odd: Path, tmp_path: Path, capsys: pytest.Ca
     assert "a recipe made for these pictures, which is no paper's" in said
     page = (run / "report.html").read_text(encoding="utf-8")
     assert all(name in page for name in COUNTS)
-    assert re.search(r"\s%, viele/(a/b/)?größe \d+\.jpg</figcaption>", page)  # what its owner calls it
+    assert re.search(r"\s%<br>viele/(a/b/)?größe \d+\.jpg</figcaption>", page)  # what its owner calls it
     assert "Departures from the paper" not in page
     assert main(["evaluate", str(run), "--data", str(odd), "--json"]) == 0
     (result,) = json.loads(capsys.readouterr().out)["results"]

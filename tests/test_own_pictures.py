@@ -18,6 +18,8 @@ from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.task import Classification, load_data
 from resnets.cli import main
 from resnets.data.sources import open_photographs
+from resnets.models.factory import create_model
+from resnets.models.layouts import Weights
 from resnets.training.recipe import override
 
 FACTS = Facts(train=300, classes=(150, 150), shorter_side=400, longest_side=900, whole=True)
@@ -39,6 +41,26 @@ def test_what_is_chosen_for_photographs() -> None:
     narrow_ones, _ = recipe_for("x", replace(FACTS, shorter_side=100), True)
     assert isinstance(narrow_ones, PhotographRecipe)
     assert narrow_ones.crop == 96
+
+
+@pytest.mark.parametrize(
+    ("lacking", "few", "many"),
+    [
+        ("fc", "stage2", "stem"),
+        (("layer4", "fc"), "stage3", "stem"),  # what gradients through random layers would spoil stands still
+        (("layer2", "layer3", "layer4", "fc"), "stage1", "stem"),
+        (("layer1.1.conv2", "layer2", "layer3", "layer4", "fc"), "stem", "stem"),
+        (("conv1", "fc"), None, None),
+    ],
+)
+def test_what_stands_still(lacking: str | tuple[str, ...], few: str | None, many: str | None) -> None:
+    names = [name for name, _ in create_model("resnet18").named_parameters()]
+    missing = tuple(name for name in names if name.startswith(lacking))
+    given = Weights({}, "resnet18", {}, 1000, None, None, None, "a test", missing)
+    for train, still in ((300, few), (1_999, few), (2_000, many), (100_000, many)):
+        made, reasons = recipe_for("x", replace(FACTS, train=train), False, "resnet18", ("file", given))
+        assert made.frozen == still
+        assert ("it stands still" in reasons[-1]) == (still is not None)
 
 
 def test_what_is_chosen_for_small_pictures() -> None:
@@ -68,7 +90,7 @@ def test_facts(tmp_path: Path) -> None:
     for name in names:
         with Image.open(root / name) as picture:
             sizes.append(picture.size)
-    found = facts_of(str(root))
+    found = facts_of(str(root), open_photographs(root, "train"))
     assert (found.train, found.classes, found.whole) == (6, (4, 2), True)
     assert found.shorter_side == round(float(np.median([min(size) for size in sizes])))
     assert found.longest_side == 100
@@ -99,22 +121,22 @@ def test_a_picture_that_cannot_be_read_is_named_before_training(tmp_path: Path, 
 
 def test_few_pictures_and_doubles_are_said(tmp_path: Path) -> None:
     root = folder_of(tmp_path / "set", {"two": 2, "one": 1, "many": 15})
-    words = "\n".join(early_word(str(root)))
+    words = "\n".join(early_word(str(root), 15))
     assert "fewer than 10 training pictures: one (1), two (1)" in words
     assert "no test picture: one" in words
     assert "4 test pictures: an error is known to about 49 points at most" in words
-    assert "test pictures too" not in words
+    assert "in the test too" not in words
     (trained,) = [name for name in open_photographs(root, "train").names if name.startswith("two")]
     (tested,) = [name for name in open_photographs(root, "test").names if name.startswith("two")]
     (root / trained).write_bytes((root / tested).read_bytes())
-    words = "\n".join(early_word(str(root)))
-    assert f"1 training pictures are test pictures too, so the test error will be too good: {trained}" in words
+    words = "\n".join(early_word(str(root), 15))
+    assert f"1 training picture is in the test too, so the test error will be too good: {trained}" in words
 
 
 def test_balanced_losses(tmp_path: Path) -> None:
     """Twelve of one class, four of the other: 16 / (2 x 12) and 16 / (2 x 4)."""
     pictures = str(folder_of(tmp_path, {"cat": 15, "dog": 5}))
-    made, _ = own_recipe(pictures, "none", "cifar_resnet8")
+    made, _ = own_recipe(pictures, facts_of(pictures, open_photographs(pictures, "train")), "none", "cifar_resnet8")
     given = override(made, ["batch_size=8", "label_smoothing=0.1", "precision=fp32"])
     assert given.balance == "weights"
     cpu = torch.device("cpu")

@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from photographs import textured
 from PIL import Image
+from tested import weights
 
-from resnets.classification.predict import predict
+from resnets.classification.evaluate import evaluate
+from resnets.classification.predict import predict, save_drawn
 from resnets.classification.run import open_run
 from resnets.classification.task import Classification, load_data
+from resnets.classification.trained import preprocessing_of
 from resnets.cli import main
 from resnets.data.digits import digits
+from resnets.data.sources import open_photographs
+from resnets.evaluation.protocols import PROTOCOLS
+from resnets.evaluation.scores import Execution, photograph_scores
 from resnets.models.factory import load
 
 
@@ -59,6 +66,28 @@ def test_the_same_as_evaluation(run: Path, pictures: list[Path]) -> None:
         assert [entry["name"] for entry in prediction["classes"]] == [str(int(i)) for i in best.indices[:5]]
         given = [entry["probability"] for entry in prediction["classes"]]
         assert given == pytest.approx(best.values[:5].tolist(), abs=1e-6)
+
+
+def test_the_same_as_evaluation_of_photographs(tmp_path: Path) -> None:
+    """Large JPEGs, turned, grey and CMYK ones among them: picture by picture, and counted."""
+    folder, made, turned = tmp_path / "set", weights(tmp_path / "net.safetensors"), Image.Exif()
+    turned[0x0112] = 6
+    for number in range(12):
+        picture = textured(*((300, 407), (411, 298), (64, 500))[number % 3], seed=number)
+        path = folder / "test" / "abcd"[number % 4] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.convert(("RGB", "CMYK", "L")[number % 5 % 3]).save(path, exif=turned if number % 2 else Image.Exif())
+    network = load(made)
+    test, expected = open_photographs(folder, "test"), preprocessing_of(str(made), network)
+    protocol, execution = PROTOCOLS["single"](expected, (), False), Execution(device=torch.device("cpu"))
+    scores = photograph_scores(network, 4, expected, test, protocol, execution).probabilities
+    predictions = predict(str(made), [folder / name for name in test.names])["predictions"]
+    for prediction, row in zip(predictions, scores, strict=True):
+        given = {entry["name"]: entry["probability"] for entry in prediction["classes"]}
+        assert [given[name] for name in "abcd"] == pytest.approx(row.tolist(), abs=1e-6)
+    (result,) = evaluate([str(made)], str(folder), ["single"])["results"]
+    wrong = sum(Path(p["image"]).parent.name != p["classes"][0]["name"] for p in predictions)
+    assert 0 < result["top1_wrong"] == wrong < 12
 
 
 def test_the_contract(run: Path, pictures: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,6 +135,27 @@ def test_a_drawing_is_turned_as_the_picture_was_seen(run: Path, tmp_path: Path) 
     assert drawn.shape[1] == 400
     assert drawn[100, 200].tolist() == pytest.approx([254, 0, 0], abs=8)
     assert drawn[500, 200].tolist() == pytest.approx([0, 0, 0], abs=8)
+
+
+def test_a_drawing_shows_what_the_network_saw(tmp_path: Path) -> None:
+    """Grey of 16 bits rounded to 8, transparency over white: not what Pillow's `convert` makes of them."""
+    ramp, clear = tmp_path / "ramp.png", tmp_path / "clear.png"
+    Image.fromarray(np.linspace(0, 65535, 400 * 300).reshape(300, 400).astype(np.uint16)).save(ramp)
+    Image.new("RGBA", (400, 300), (0, 0, 0, 0)).save(clear)
+    for path, expected in ((ramp, np.linspace(0, 255, 300)), (clear, np.full(300, 255))):
+        prediction = {"image": str(path), "classes": [{"name": "a", "probability": 1.0}]}
+        drawn = pixels(save_drawn(prediction, tmp_path / "drawn"))
+        assert np.abs(drawn[:300, 0, 0] - expected).max() <= 1.5
+
+
+def test_letters_of_other_alphabets_are_drawn(tmp_path: Path) -> None:
+    """A font without them draws the same box for each."""
+    path, bands = tmp_path / "grey.png", []
+    Image.new("RGB", (400, 30), "grey").save(path)
+    for name in ("ü", "š", "Ж", "λ"):
+        prediction = {"image": str(path), "classes": [{"name": name, "probability": 0.5}]}
+        bands.append(pixels(save_drawn(prediction, tmp_path / "drawn"))[30:].tobytes())
+    assert len(set(bands)) == 4
 
 
 def test_nothing_is_overwritten(

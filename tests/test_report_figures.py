@@ -133,6 +133,15 @@ def test_learning_rate() -> None:
     figures.to_svg(figure)
 
 
+def test_a_learning_rate_that_falls_all_the_time_is_a_line() -> None:
+    """On a logarithmic axis the end of a cosine, a ten-thousandth of a millionth, would leave no room for the rest."""
+    rates: list[float | None] = [0.05 * (1 + math.cos(math.pi * step / 200)) for step in range(10, 201, 10)]
+    figure = figures.learning_rate([*range(10, 201, 10)], rates)
+    assert figure.axes[0].get_yscale() == "linear"
+    assert line(figure, "rate").get_drawstyle() == "default"
+    assert points(figure, "rate")[:, 1].tolist() == rates
+
+
 @pytest.mark.parametrize("rates", [[], [0.1], [0.0, 0.0], [0.1, 0.0], [0.1, 0.1], [None, math.nan]])
 def test_learning_rates_of_every_kind(rates: list[float | None]) -> None:
     figures.to_svg(figures.learning_rate([*range(1, len(rates) + 1)], rates))

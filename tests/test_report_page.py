@@ -228,8 +228,8 @@ def test_pictures_with_what_speaks_for_the_answer(tmp_path: Path) -> None:
     assert described.count(f"cat, taken for {HOSTILE}") == 2
     assert "Some right answers" in page.text
     text = page.text.replace("\N{NO-BREAK SPACE}", " ")
-    assert f"99 %, summer/{HOSTILE}.jpg" in text
-    assert "99 %, no. 1" in text
+    assert f"99 % summer/{HOSTILE}.jpg" in text
+    assert "99 % no. 1" in text
     assert "class activation map" in page.text
     plain = written(tmp_path / "plain", report(evaluation=evaluation(["cat", "dog"])))
     assert "class activation map" not in plain.text

@@ -196,3 +196,8 @@ def test_the_command_keeps_scores_among_the_data(
     (place / "file").touch()
     assert main([*words, "--cache", str(place / "file" / "inside")]) == 2
     assert "file" in capsys.readouterr().err
+    monkeypatch.setenv("RESNETS_DATA", str(place / "file" / "inside"))  # nobody asked for anything to be kept there
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert out.strip() == first
+    assert "scores could not be kept (Not a directory)" in err

@@ -14,9 +14,10 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from toy import toy_recipe
 
-from resnets.classification.own_pictures import own_recipe
+from resnets.classification import start
+from resnets.classification.own_pictures import facts_of, own_recipe
 from resnets.classification.photograph_recipe import PhotographRecipe
-from resnets.classification.start import begin
+from resnets.classification.start import first_network
 from resnets.classification.task import load_data
 from resnets.cli import main
 from resnets.data.augment import IMAGENET_COLOURS
@@ -62,7 +63,7 @@ def written(path: Path, state: dict[str, torch.Tensor]) -> Path:
 
 
 def started(pictures: str, start: Path, *more: str) -> PhotographRecipe:
-    made, _ = own_recipe(pictures, str(start))
+    made, _ = own_recipe(pictures, facts_of(pictures, open_photographs(pictures, "train")), str(start))
     chosen = override(made, [*SHORT, *more])
     assert isinstance(chosen, PhotographRecipe)
     return chosen
@@ -110,10 +111,33 @@ def test_the_classifier_stays_for_the_same_classes_only(pictures: str, partial: 
     assert shipped.preprocessing is not None
     given = replace(started(pictures, partial), start="package", model="cifar_resnet20", frozen=None, changes={})
     for classes, kept in ((tuple("abcdefghij"), False), (shipped.preprocessing.classes, True)):
-        beginning: Any = begin(given, classes)
+        beginning: Any = first_network(given, classes)
         assert ("fc.weight" in beginning.brought) == kept
         assert torch.equal(beginning.model.fc.weight, shipped.state["fc.weight"].float()) == kept
         assert torch.equal(beginning.model.conv1.weight, shipped.state["conv1.weight"].float())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "preact_resnet18"])
+def test_what_is_new_says_nothing_at_first(name: str, narrow: None) -> None:
+    """All logits are zero; a new unit is its shortcut. What was brought stays as it is."""
+    torch.manual_seed(4)
+    state = create_model(name).state_dict()
+    kept = {key: value for key, value in state.items() if not key.startswith(("layer4", "fc"))}
+    lacking = tuple(key for key in state if key not in kept)
+    given = replace(PhotographRecipe(name="x", model=name, data="x", iterations=1, batch_size=1, lr=0.1), start="x")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            start, "read_start", lambda recipe: Weights(kept, name, {}, 1000, None, None, None, "", lacking)
+        )
+        model: Any = first_network(given, ("a", "b", "c")).model
+    assert all(torch.equal(value, kept[key]) for key, value in model.state_dict().items() if key in kept)
+    model.train()
+    with torch.no_grad():
+        images = torch.rand(2, 3, 64, 64)
+        assert torch.equal(model(images), torch.zeros(2, 3))
+        for stage, silent in (("3", False), ("4", True)):
+            maps = torch.rand(2, model.forward_features(images)[f"stage{stage}"].shape[1], 3, 3)
+            assert torch.equal(model.get_submodule(f"layer{stage}")[1](maps), maps) == silent
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -125,10 +149,10 @@ def test_a_partial_start(pictures: str, partial: Path, tmp_path: Path, capsys: A
     words = ["train", "--data", pictures, "--weights", str(partial), *SHORT, "--out", str(run)]
     assert main([*words, "--results", str(tmp_path / "results.jsonl")]) == 0
     out, err = capsys.readouterr()
-    assert "up to stage2 it stands still, what it brought learns at 0.1 times the rate" in err
+    assert "up to stage3 it stands still, what else it brought learns at 0.1 times the rate" in err
     assert "new: layer4 (15), fc (2)" in err
     before, after = load_file(partial), load_file(run / "model.safetensors")
-    still = ("conv1", "bn1", "layer1", "layer2")
+    still = ("conv1", "bn1", "layer1", "layer2", "layer3")
     for name, value in before.items():
         assert torch.equal(value, after[name]) == name.startswith(still), name
     assert after["fc.weight"].shape[0] == 2

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from resnets.classification.recipe import ClassifierRecipe
-from resnets.classification.start import begin, last_whole_map
+from resnets.classification.start import first_network, last_whole_map
 from resnets.classification.task import Data
 from resnets.files import say
 
@@ -26,7 +26,7 @@ def linear_baseline(recipe: ClassifierRecipe, data: Data, device: torch.device) 
     """
     if recipe.start is None:
         return None
-    beginning = begin(recipe, data.train.classes)
+    beginning = first_network(recipe, data.train.classes)
     stage = last_whole_map(recipe, beginning.brought)
     if stage is None:
         return None

@@ -5,7 +5,6 @@ from typing import Any
 
 from resnets.data.check import check
 from resnets.data.ranges import is_address
-from resnets.data.sources import open_whole
 
 MOST = 20_000
 """Sets up to this size are decoded whole before training begins."""
@@ -13,12 +12,12 @@ FEW = 10
 _SHOWN = 5
 
 
-def early_word(path: str) -> list[str]:
-    """What to know of the pictures at `path` before training, a line each.
+def early_word(path: str, count: int) -> list[str]:
+    """What to know of the pictures at `path`, `count` of them for training, before that begins: a line each.
 
     ValueError, of one line, where there are none, or some cannot be read, which it names.
     """
-    if is_address(path) or len(open_whole(path, "train", lambda line: None)) > MOST:
+    if is_address(path) or count > MOST:
         return [f"so many pictures are not all decoded beforehand; `resnets data check {path}` does that"]
     return words_of(path, check(path, log=lambda line: None))
 
@@ -31,13 +30,14 @@ def words_of(path: str, record: dict[str, Any]) -> list[str]:
     if damaged:
         raise ValueError(f"{path}: {_counted(len(damaged), 'picture')} cannot be read: {_some(damaged)}; {mend}")
     words = _words_on_classes(record)
-    for same, phrase, remedy in (
-        ("bytes", "are test pictures too, so the test error will be too good", f"; {mend}"),
-        ("look", "look like test pictures, so the test error may be too good", ""),
+    for same, verbs, phrase, remedy in (
+        ("bytes", ("is", "are"), "in the test too, so the test error will be too good", f"; {mend}"),
+        ("look", ("looks", "look"), "like a test picture, so the test error may be too good", ""),
     ):
         found = [name for one in record.get("in_both", ()) if one["same"] == same for name in one["train"]]
         if found := [name for name in found if name not in out]:
-            words.append(f"{len(found)} training pictures {phrase}: {_some(found)}{remedy}")
+            said = f"{_counted(len(found), 'training picture')} {verbs[len(found) > 1]}"
+            words.append(f"{said} {phrase}: {_some(found)}{remedy}")
     if groups := record.get("two_classes"):
         words.append(f"the same picture is in two classes: {_some([' = '.join(names) for names in groups])}")
     return words

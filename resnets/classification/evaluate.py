@@ -98,8 +98,6 @@ def _mean_scores(
     cache: Path | None,
 ) -> dict[str, Float[Tensor, "N C"]]:
     """By protocol, the mean over the networks; one network after the other goes to the device."""
-    if cache:
-        cache.mkdir(parents=True, exist_ok=True)
     score = _Scoring(images, execution, cache)
     sums = {name: torch.zeros(len(images), networks[0].num_classes) for name in plans}
     for place, network in enumerate(networks):

@@ -1,13 +1,13 @@
-"""Pictures of the test for the page of a run: its worst mistakes, some right answers, what is taken for what.
+"""Pictures of the test for the page of a run: those of the answers that it has found worth showing (`notable`).
 
-Each comes with its class activation map, where the network has one (`evaluation/activation_maps.py`).
+They come with class activation maps, where the network has them (`evaluation/activation_maps.py`).
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
@@ -18,19 +18,13 @@ from resnets.data.photographs import Photographs
 from resnets.data.pictures import centre_crop, read_scaled
 from resnets.data.sources import open_data, open_whole
 from resnets.evaluation.activation_maps import activation_maps
-from resnets.evaluation.protocols import single_view
 from resnets.evaluation.scores import Execution
 from resnets.models.factory import load
 from resnets.runtime import resolve_device
 
-LOOKED_AT, LOOKED_AT_LARGE = 2000, 200
-"""Test pictures that are judged again to find examples, of small ones and of photographs; a page must not take long."""
-_SMALL = 64
-_RIGHT, _OF_A_PAIR, _PAIRS = 8, 4, 10
-
 
 class Examples:
-    """The test pictures of a run and its network, which judges some of them again.
+    """The test pictures of a run, and its network.
 
     `fingerprint` is that of the pictures at the time of the run, where it is known. ValueError where they are others
     now: what was stored of them goes by their numbers.
@@ -85,52 +79,10 @@ class Examples:
             return None
         return self.test.files[index].relative_to(Path(self.test.name)).as_posix()
 
-    def right(self) -> list[dict[str, Any]]:
-        """Right answers, of one class after the other, each the median by probability of those that were looked at."""
-        by_class: dict[int, list[dict[str, Any]]] = {}
-        for one in self._answers:
-            if one["true"] == one["predicted"]:
-                by_class.setdefault(one["true"], []).append(one)
-        ranked = [sorted(ones, key=lambda one: one["probability"]) for _, ones in sorted(by_class.items())]
-        return self.shown([ones[len(ones) // 2] for ones in ranked[:_RIGHT]])
-
-    def confused(
-        self, confusion: Sequence[Sequence[int]], mistakes: list[dict[str, Any]]
-    ) -> dict[tuple[str, str], list[Any]]:
-        """Pictures of the most frequent mistakes by (true, predicted): the worst ones first, then others found."""
-        counts = torch.tensor(confusion).fill_diagonal_(0)
-        best = counts.flatten().sort(descending=True, stable=True)
-        pairs = [divmod(int(place), len(counts)) for place in best.indices[:_PAIRS]]
-        known = {one["index"]: one for one in [*mistakes, *self._answers]}.values()
+    def by_mistake(self, answers: list[dict[str, Any]]) -> dict[tuple[str, str], list[np.ndarray]]:
+        """The pictures of `answers`, as `shown` takes them, uint8 (3, H, W), by (true, predicted), classes by name."""
         names, found = self.test.classes, {}
-        for true, said in pairs:
-            if indices := [one["index"] for one in known if (one["true"], one["predicted"]) == (true, said)]:
-                found[names[true], names[said]] = list(self.pictures(indices[:_OF_A_PAIR]).numpy())
+        for one in answers:
+            pair = names[one["true"]], names[one["predicted"]]
+            found.setdefault(pair, []).append(self.pictures([one["index"]])[0].numpy())
         return found
-
-    @cached_property
-    def _answers(self) -> list[dict[str, Any]]:
-        """What the network says of some test pictures, as many of each class as there are of the least."""
-        labels = self.test.labels.cpu()
-        number = LOOKED_AT if self.expected.crop <= _SMALL else LOOKED_AT_LARGE
-        indices = _spread(labels, number)
-        normalise, size = self.expected.normaliser(self.device), self._at_once
-        found = []
-        for start in range(0, len(indices), size):
-            part = indices[start : start + size]
-            scores = single_view(self.model, self.pictures(part).to(self.device), normalise, batch_size=size)
-            best = scores.max(1)
-            found += [
-                {"index": index, "true": int(labels[index]), "predicted": said, "probability": probability}
-                for index, said, probability in zip(part, best.indices.tolist(), best.values.tolist(), strict=True)
-            ]
-        return found
-
-
-def _spread(labels: Tensor, number: int) -> list[int]:
-    """The first pictures of each class in turn, so many in all, in their order."""
-    turn = torch.zeros_like(labels)
-    for label in labels.unique():
-        mine = labels == label
-        turn[mine] = torch.arange(int(mine.sum()))
-    return sorted(turn.argsort(stable=True)[:number].tolist())

@@ -23,9 +23,10 @@ from resnets.classification.photograph_recipe import LEAST_CROP, PhotographRecip
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import FOLDER, cifar10_resnet20_fast
 from resnets.data.images import ImageSet
+from resnets.data.photographs import Photographs
 from resnets.data.pictures import why_not
 from resnets.data.shards import is_sharded
-from resnets.data.sources import IMAGENET, open_whole
+from resnets.data.sources import IMAGENET
 from resnets.models.catalog import row
 from resnets.models.factory import find_weights
 from resnets.models.layouts import TORCHVISION, Weights
@@ -36,6 +37,8 @@ SMALL = 64
 _SAMPLE = 500
 _UNEVEN = 3
 """From so many times as many pictures in one class as in another, classes are balanced."""
+_FEW = 2_000
+"""Under so many training pictures more of a start stands still."""
 _PACKAGED = "cifar_resnet20"
 
 
@@ -55,12 +58,11 @@ class Facts:
     """Whether they can be read into memory at one size: a folder, or CIFAR's files."""
 
 
-def facts_of(path: str) -> Facts:
-    """The facts of the training pictures at `path`, whose sizes are read from at most 500 of them.
+def facts_of(path: str, found: ImageSet | Photographs) -> Facts:
+    """The facts of the training pictures `found` at `path`, whose sizes are read from at most 500 of them.
 
-    ValueError, of one line, where there are no such data, or the head of a picture cannot be read.
+    ValueError, of one line, where the head of a picture cannot be read.
     """
-    found = open_whole(path, "train", lambda line: None)
     counts = Counter(found.labels.tolist())
     classes = tuple(counts[label] for label in range(len(found.classes)))
     if isinstance(found, ImageSet):
@@ -82,13 +84,14 @@ def _size(content: bytes, name: str) -> tuple[int, int]:
         raise ValueError(f"{name}: cannot be read ({why_not(error)})") from None
 
 
-def own_recipe(path: str, weights: str | None = None, model: str | None = None) -> tuple[ClassifierRecipe, list[str]]:
-    """The recipe for the pictures at `path`, and its reasons, a line each.
+def own_recipe(
+    path: str, facts: Facts, weights: str | None = None, model: str | None = None
+) -> tuple[ClassifierRecipe, list[str]]:
+    """The recipe for the pictures at `path`, of which `facts` are known, and its reasons, a line each.
 
     `weights`: what `find_weights` takes, "none" for new ones, None to choose. `model`: the network, None to choose.
-    ValueError, of one line, where data or weights cannot be had or do not go together.
+    ValueError, of one line, where the weights cannot be had or do not go with the network.
     """
-    facts = facts_of(path)
     if weights in (None, "none"):
         return recipe_for(path, facts, weights is None, model)
     assert weights is not None
@@ -143,13 +146,13 @@ def _small(
         data=path,
         iterations=iterations,
         batch_size=batch,
-        evaluate_every=max(1, iterations // 4),
+        evaluate_every=-(-iterations // 4),
     )
     reasons = [f"small pictures: {net} at 32x32, {_schedule(facts, made)}"]
     if start is None:
         reasons.append(_from_nothing("so many small pictures need no start" if many else "no start was given"))
         return made, reasons
-    made = replace(made, lr=0.1, **_begun(made, start, frozen=None))
+    made = replace(made, lr=0.1, **_begun(made, start, None))
     return made, [*reasons, _with_start(made)]
 
 
@@ -183,7 +186,7 @@ def _photographs(
         normalisation="channel_mean_std",
         colours="imagenet",
         log_every=max(1, min(100, iterations // 20)),
-        evaluate_every=max(1, iterations // 5),
+        evaluate_every=-(-iterations // 5),
         checkpoint_every=max(1, min(500, iterations // 10)),
     )
     reasons = [f"photographs: {net} on {crop}x{crop} pixels, {_schedule(facts, made)}"]
@@ -191,10 +194,23 @@ def _photographs(
         reasons.append(_from_nothing("the package has no weights for photographs"))
         return made, reasons
     # A new classifier on features that are good already needs less; more throws it far off in the beginning.
-    made = replace(
-        made, lr=0.05 if many else 0.01, **_begun(made, start, frozen="stage2" if facts.train < 2_000 else "stem")
-    )
+    made = replace(made, lr=0.05 if many else 0.01, **_begun(made, start, _still(made.model, start[1], facts)))
     return made, [*reasons, _with_start(made)]
+
+
+def _still(model: str, weights: Weights, facts: Facts) -> str | None:
+    """Up to where a network stands still: so far as it is the start's, which is nothing of another network's.
+
+    The fewer the pictures, the higher. Where whole stages are new above it, few pictures leave all below as it came:
+    what gradients through random layers do to good features, they cannot mend.
+    """
+    if weights.model != model:
+        return None
+    maps = below(model, **weights.changes)
+    whole = [name for name, needed in maps.items() if not needed & set(weights.missing)]
+    if facts.train >= _FEW or not whole:
+        return next(iter(whole), None)
+    return whole[-1] if len(whole) < len(maps) else next((name for name in whole if name == "stage2"), whole[0])
 
 
 def _begun(made: ClassifierRecipe, start: tuple[str, Weights], frozen: str | None) -> dict[str, Any]:
@@ -203,11 +219,6 @@ def _begun(made: ClassifierRecipe, start: tuple[str, Weights], frozen: str | Non
     fields: dict[str, Any] = {"start": name, "lower_lr": 0.1, "frozen": frozen}
     if weights.model == made.model:
         fields["changes"] = dict(weights.changes)
-        if frozen:
-            stages = below(made.model, **weights.changes)
-            lowest = frozen if frozen in stages else next(iter(stages))
-            lacking = stages[lowest] & set(weights.missing)  # it has to be trained
-            fields["frozen"] = None if lacking else lowest
     if weights.preprocessing is not None:
         fields["normalisation"] = "start"
     return fields
@@ -229,8 +240,8 @@ def _schedule(facts: Facts, made: ClassifierRecipe) -> str:
 
 
 def _with_start(made: ClassifierRecipe) -> str:
-    still = f"up to {made.frozen} it stands still, " if made.frozen else ""
-    return f"begins with {made.start}: {still}what it brought learns at {made.lower_lr:g} times the rate of what is new"
+    still = f"up to {made.frozen} it stands still, what else it" if made.frozen else "what it"
+    return f"begins with {made.start}: {still} brought learns at {made.lower_lr:g} times the rate of what is new"
 
 
 def _from_nothing(why: str) -> str:

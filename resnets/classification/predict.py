@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from resnets.classification.trained import preprocessing_of
 from resnets.data.folder import pictures_below
 from resnets.data.in_order import in_order
-from resnets.data.pictures import centre_crop, read_scaled
+from resnets.data.pictures import centre_crop, decode_whole, read_scaled
 from resnets.evaluation.protocols import single_view
 from resnets.evaluation.scores import Execution
 from resnets.files import write_atomic
@@ -143,10 +143,11 @@ def save_drawn(prediction: dict[str, Any], folder: Path, content: bytes | None =
     The picture is read from its path, or from `content`. The copy is called after it, with a number behind where that
     name is taken: nothing is overwritten.
     """
+    from resnets.report.style import drawable, font_file  # matplotlib, for those who ask for drawings only
+
     folder.mkdir(parents=True, exist_ok=True)
     source = Path(prediction["image"] if content is None else "standard-input")
-    with Image.open(source if content is None else io.BytesIO(content)) as opened:
-        picture = ImageOps.exif_transpose(opened).convert("RGB")
+    picture = Image.fromarray(decode_whole(source.read_bytes() if content is None else content, str(source)))
     if picture.width < 320:  # small pictures are shown larger, their pixels as they are
         factor = -(-320 // picture.width)
         picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
@@ -154,11 +155,13 @@ def save_drawn(prediction: dict[str, Any], folder: Path, content: bytes | None =
     classes = prediction["classes"]
     canvas = Image.new("RGB", (picture.width, picture.height + line * len(classes) + line), "white")
     canvas.paste(picture)
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(line * 0.75)
+    draw = ImageDraw.Draw(canvas)
     for i, entry in enumerate(classes):
-        top = picture.height + line // 2 + i * line
+        top, name = picture.height + line // 2 + i * line, drawable(entry["name"])
+        font = ImageFont.truetype(font_file(name), line * 0.7)
         draw.rectangle((0, top, canvas.width * entry["probability"], top + line - 3), fill="#cfe3f5")
-        draw.text((6, top), f"{100 * entry['probability']:5.1f} %  {entry['name']}", fill="#222222", font=font)
+        percent = f"{100 * entry['probability']:5.1f}".replace(" ", "\N{FIGURE SPACE}")  # as wide as a digit
+        draw.text((6, top), f"{percent} %  {name}", fill="#222222", font=font)
     buffer = io.BytesIO()
     canvas.save(buffer, "PNG")
     path = _free(folder, source.stem)

@@ -34,6 +34,7 @@ def result_of(run: Run) -> dict[str, Any]:
         "model": run.recipe.model,
         "seed": run.recipe.seed,
         "iterations": run.recipe.iterations,
+        "start": run.recipe.start,
         "test_error": evaluation["top1_error"],
         "test_wrong": evaluation["top1_wrong"],
         "test_images": evaluation["images"],

@@ -76,6 +76,8 @@ def _evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
         ],
         "confusion": np.array(evaluation["confusion"]),
         "mistakes": [],
+        "right": [],
+        "confused": {},
     }
 
 
@@ -92,8 +94,8 @@ def _pictures(run: Run) -> dict[str, Any]:
         return {}
     return {
         "mistakes": examples.shown(stored["mistakes"]),
-        "right": examples.right(),
-        "confused": examples.confused(stored["confusion"], stored["mistakes"]),
+        "right": examples.shown(stored.get("right", [])),  # runs of earlier versions kept neither these
+        "confused": examples.by_mistake(stored.get("confused", [])),  # nor those
     }
 
 

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from resnets.classification.baseline import linear_baseline
+from resnets.classification.notable import notable
 from resnets.classification.photograph_recipe import recipe_from
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import departures, for_a_folder
@@ -227,7 +228,7 @@ def _leave(run: Run, task: Classification, outcome: Outcome, scores: Tensor) -> 
         "train_error": last_row(run.folder)["train_error"],
         "validation_error": outcome.errors.get("validation_error"),
         "baseline": linear_baseline(run.recipe, task.data, task.device),
-        "mistakes": worst_mistakes(scores, test.labels.cpu(), limit=24),
+        **notable(scores, test.labels),
     }
     write_json(run.folder / EVALUATION, evaluation)
     state = {name: tensor.cpu().contiguous() for name, tensor in task.model.state_dict().items()}
@@ -250,23 +251,6 @@ def _leave(run: Run, task: Classification, outcome: Outcome, scores: Tensor) -> 
 def provenance_of(counts: Counts) -> str:
     """The test error in words."""
     return f"test error {counts.top1_error:.2f} % ({counts.top1_wrong} of {counts.images})"
-
-
-def worst_mistakes(scores: torch.Tensor, labels: torch.Tensor, limit: int) -> list[dict[str, Any]]:
-    """The wrongly classified images whose true class got the least probability: index, true, predicted, probability."""
-    predicted = scores.argmax(1)
-    wrong = (predicted != labels).nonzero().flatten()
-    true_scores = scores[wrong, labels[wrong]]
-    worst = wrong[true_scores.argsort()][:limit]
-    return [
-        {
-            "index": int(i),
-            "true": int(labels[i]),
-            "predicted": int(predicted[i]),
-            "probability": float(scores[i, predicted[i]]),
-        }
-        for i in worst
-    ]
 
 
 def read_json(path: Path, names: Sequence[str] = ()) -> dict[str, Any]:

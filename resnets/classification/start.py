@@ -3,12 +3,12 @@
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from resnets.classification.recipe import ClassifierRecipe
-from resnets.models.blocks import to_fan_out
+from resnets.models.blocks import Unit, add, to_fan_out
 from resnets.models.catalog import skeleton
 from resnets.models.factory import classifier_of, create_model, find_weights
 from resnets.models.layouts import Weights
@@ -75,11 +75,11 @@ def expected_by(
     return replace(expected, crop=crop, resize=resize, classes=classes)
 
 
-def begin(recipe: ClassifierRecipe, classes: tuple[str, ...]) -> Beginning:
+def first_network(recipe: ClassifierRecipe, classes: tuple[str, ...]) -> Beginning:
     """The network of `recipe` for `classes`, with new parameters but for those that its start brings.
 
-    The classifier is new, unless the weights are of the same classes. ValueError where the start cannot be had, is of
-    another network, or lacks what is to stand still.
+    The classifier is new, unless the weights are of the same classes; what is new begins quietly. ValueError where the
+    start cannot be had, is of another network, or lacks what is to stand still.
     """
     weights = read_start(recipe)
     if weights is None:
@@ -94,6 +94,7 @@ def begin(recipe: ClassifierRecipe, classes: tuple[str, ...]) -> Beginning:
         recipe.model, weights=replace(weights, missing=(), num_classes=len(classes)), **recipe.changes
     )
     brought = frozenset(name for name, _ in model.named_parameters() if name in weights.state)
+    _quieten(model, brought)
     return Beginning(model, model.changes, brought, _still(model, recipe, brought))
 
 
@@ -101,6 +102,27 @@ def _without_classifier(weights: Weights) -> Weights:
     head = f"{classifier_of(skeleton(weights.model, weights.num_classes, **weights.changes))}."
     state = {name: tensor for name, tensor in weights.state.items() if not name.startswith(head)}
     return replace(weights, state=state)
+
+
+def _quieten(model: nn.Module, brought: frozenset[str]) -> None:
+    """A new classifier and the last layers of new residual branches begin at zero: nothing is said before it is learnt.
+
+    With classifiers of random weights the first gradients would be large, and spoil what was brought. Of branches it is
+    Goyal et al. 2017 (arXiv:1706.02677, section 5.1): each new unit begins as its shortcut.
+    """
+    new = {name.removesuffix(".weight") for name, _ in model.named_parameters() if name not in brought}
+    silent = [classifier_of(model)]
+    for name, unit in model.named_modules():
+        if isinstance(unit, Unit) and unit.join is add and not unit.holds_units:
+            silent += [f"{name}.{own}" for own, layer in unit.named_children() if own != "downsample" and _has(layer)][
+                -1:
+            ]
+    for name in new.intersection(silent):
+        nn.init.zeros_(cast(Tensor, model.get_submodule(name).weight))
+
+
+def _has(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Conv2d | nn.BatchNorm2d)
 
 
 def _still(model: Any, recipe: ClassifierRecipe, brought: frozenset[str]) -> tuple[nn.Module, ...]:

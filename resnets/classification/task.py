@@ -17,7 +17,7 @@ from resnets.classification.photograph_data import load_photographs
 from resnets.classification.photograph_recipe import PhotographRecipe
 from resnets.classification.recipe import ClassificationRecipe, ClassifierRecipe
 from resnets.classification.small_data import load_small
-from resnets.classification.start import begin
+from resnets.classification.start import first_network
 from resnets.data.images import ImageSet
 from resnets.data.mixup import Mixed, mixup, shares
 from resnets.data.photographs import Photographs
@@ -92,7 +92,7 @@ class Classification:
         self.recipe, self.data, self.device, self.precision = recipe, data, device, precision
         with GENERATOR:
             torch.manual_seed(recipe.seed)
-            self.beginning = begin(recipe, data.train.classes)
+            self.beginning = first_network(recipe, data.train.classes)
         model = self.beginning.model.to(device)
         model = model.to(memory_format=torch.channels_last) if recipe.channels_last else model
         self.model = synchronised(model) if recipe.sync_bn else model

@@ -150,13 +150,23 @@ def _classes(folder: Path) -> list[str]:
     """The names of the classes in `folder`, sorted."""
     found = _visible_folders(folder)
     if len(found) < 2:
-        raise ValueError(f"{folder}: {len(found)} classes found, 2 or more sub-folders of pictures expected")
+        expected = "2 or more sub-folders of pictures expected"
+        raise ValueError(f"{folder}: {len(found)} classes found, {expected}{_hint(folder, found)}")
     names = sorted(map(_normal, found))
     if twice := [name for name, after in pairwise(names) if name == after]:
         raise ValueError(f"{folder}: two sub-folders are both called {twice[0]!r}; rename one")
     if strange := [name for name in names if not name.isprintable()]:
         raise ValueError(f"{folder}: the name of the sub-folder {strange[0]!r} cannot be shown; rename it")
     return names
+
+
+def _hint(folder: Path, found: list[str]) -> str:
+    """What may have been meant by a folder without two classes, to be added to an error; "" where nothing shows."""
+    within = [name for name in found if len(_visible_folders(folder / name)) > 1]
+    if within:
+        return f"; perhaps {folder / within[0]} is meant"
+    loose = 0 if found else sum(map(_is_picture, folder.iterdir()))
+    return f"; its {loose} pictures lie in no class's folder" if loose else ""
 
 
 def _pictures(folder: Path, classes: list[str], log: Log) -> list[list[Path]]:

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
-from torch.hub import load_state_dict_from_url
 
 from resnets.models.catalog import arguments, build, row
+from resnets.models.fetched import from_torchvision
 from resnets.models.formats.content import few
-from resnets.models.formats.read import one_line
-from resnets.models.layouts import TORCHVISION, Weights
-from resnets.models.recognise import recognise
+from resnets.models.layouts import Weights
 from resnets.models.weights import read_weights, shipped_weights
 from resnets.preprocessing import Preprocessing
 
@@ -125,40 +123,10 @@ def find_weights(name: str, weights: str | Path | Weights, *, partial: bool = Fa
     if isinstance(weights, Weights):
         return weights
     if weights == "torchvision":
-        return _from_torchvision(name)
+        return from_torchvision(name)
     if weights == "package":
         shipped = shipped_weights()
         if name not in shipped:
             raise ValueError(f"the package ships no weights of {name}; it ships {', '.join(shipped) or 'none'}")
         return read_weights(shipped[name])
     return read_weights(weights, partial=partial)
-
-
-def _from_torchvision(name: str) -> Weights:
-    """torchvision's first published weights of `name` (IMAGENET1K_V1: a plain recipe, near the paper's).
-
-    Fetched into torch's cache, where they stay; refused where the checksum is not the published one.
-    """
-    if name not in TORCHVISION:
-        later = f"{name}_v1_5"
-        hint = f" (its {name} has the stride in the 3x3: {later} here)" if later in TORCHVISION else ""
-        raise ValueError(f"torchvision has no {name}{hint}; it has {', '.join(TORCHVISION)}")
-    from torchvision.models import get_model_weights  # a second, for those who ask for these weights only
-
-    published = get_model_weights(TORCHVISION[name])["IMAGENET1K_V1"].value
-    try:
-        state = load_state_dict_from_url(
-            published.url, map_location="cpu", progress=False, check_hash=True, weights_only=True
-        )
-    except Exception as error:
-        raise ValueError(f"{published.url}: cannot be had ({one_line(error)})") from None
-    weights = recognise(state, published.url).weights
-    transform = published.transforms()
-    preprocessing = Preprocessing(
-        crop=transform.crop_size[0],
-        resize=transform.resize_size[0],
-        mean=transform.mean,
-        std=transform.std,
-        classes=tuple(published.meta["categories"]),
-    )
-    return replace(weights, preprocessing=preprocessing, provenance=published.url)

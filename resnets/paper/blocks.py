@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import mean
 
 from resnets.classification.recipes import RECIPES, departures, is_papers, recipe
+from resnets.evaluation.metrics import wilson
 from resnets.models.layouts import ELSEWHERE, LAYOUTS
 from resnets.models.rows import PAPER
 from resnets.paper.family import FAMILY, sourced
@@ -111,6 +112,30 @@ def weights(results: Path) -> str:
     return f"{table(head, 'lrrrlr', rows)}\n\n{use}\n\n{conditions(newest.values())}"
 
 
+def own_pictures(results: Path) -> str:
+    """The newest line of `own_pictures.jsonl` for each folder, start and seed: what `train --data` made of it, and
+    beside it what is to be had without training a network."""
+    lines = read_lines(results / "own_pictures.jsonl")
+    newest = {(line["data"]["name"], line["start"] or "", line["seed"]): line for line in lines}
+    if not newest:
+        return missing("resnets train --data clothing --results results/own_pictures.jsonl")
+    rows = [
+        (
+            f"`{folder}`",
+            f"{line['data']['train_images']:,} and {line['data']['test_images']:,}",
+            f"`{start}`" if start else "nothing",
+            f"`{line['model']}`",
+            seed,
+            f"{line['iterations']:,}",
+            _with_interval(line["test_wrong"], line["test_images"]),
+            _with_interval(told["test_wrong"], told["images"]) if (told := line["baseline"]) else "",
+        )
+        for (folder, start, seed), line in sorted(newest.items())
+    ]
+    head = ("pictures", "training, test", "begins with", "network", "seed", "iterations", "test error, %")
+    return f"{table((*head, 'linear classifier, %'), 'lrllrrrr', rows)}\n\n{conditions(newest.values())}"
+
+
 def layouts(results: Path) -> str:
     """The layouts of others that are read."""
     rows = [(f"`{row.name}`", row.carries, row.attached, row.checked) for row in LAYOUTS.values()]
@@ -131,6 +156,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "runs": runs,
     "weights": weights,
     "precision": precision,
+    "own-pictures": own_pictures,
     **SPEED,
     **PHOTOGRAPH_SPEED,
     **FAMILY,
@@ -196,6 +222,12 @@ def _without_paper(phrase: str) -> str:
 
 def _counted(wrong: int, images: int) -> str:
     return f"{100 * wrong / images:.2f} % ({wrong:,} of {images:,})"
+
+
+def _with_interval(wrong: int, images: int) -> str:
+    """ "33.33 (22.95 to 45.63)": percent, and the 95 % interval."""
+    low, high = wilson(wrong, images)
+    return f"{100 * wrong / images:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _answer(shown: bool) -> str:

@@ -24,6 +24,7 @@ _TOPS = (1.0, 2.0, 5.0, 10.0, PAPER_TOP, 30.0, 40.0, 60.0, 80.0, 100.0)
 _ARROW = MarkerStyle(4)  # a caret to the left, its tip on the value
 _MOST_POINTS = 400  # a curve of this many points is as fine as the figure is wide
 _MOST_POINTS_AMONG = 150  # with several runs, finer curves would hide each other
+_FEW_RATES = 8  # of the learning rate: so many are steps, more fall all the time
 
 
 @dataclass(frozen=True)
@@ -230,22 +231,26 @@ def learning_rate(
 ) -> Figure:
     """The learning rate by iteration, and `events` as numbered vertical lines, their `texts` below the axes.
 
-    The axis is logarithmic where the rates differ by more than three times and none is zero. A rate
-    recorded at step s is drawn for the steps before s, since a journal row speaks of the steps that it
-    closes. `width` is in inches.
+    Steps between few rates are drawn as such, on a logarithmic axis where they differ by more than three times and none
+    is zero: a rate recorded at step s holds for the steps before s, since a journal row speaks of the steps that it
+    closes. More than `_FEW_RATES` are a schedule that falls all the time: a line, on an axis from zero. `width` is in
+    inches.
     """
     longest = int(12.5 * width)  # letters that fit
     below = [f"{n}   step {step:,}: {drawable(text, longest)}" for n, (step, text) in enumerate(events, 1) if texts]
     figure = new_figure(width, (2.1 if width > 5 else 2.4) + 0.17 * len(below))
     axes = figure.add_subplot()
     x, y = finite_points(steps, rates)
-    if len(x):
+    smooth = len(np.unique(y)) > _FEW_RATES
+    if smooth:
+        axes.plot(x, y, color=COLOURS[0], linewidth=1.8, gid="rate")
+    elif len(x):
         axes.step(np.append(0.0, x), np.append(y[0], y), where="pre", color=COLOURS[0], linewidth=1.8, gid="rate")
     else:
         say_empty(axes, "nothing recorded yet")
     last = until or max([1, *steps, *(step for step, _ in events)])
     axes.set_xlim(0, last)
-    _rate_axis(axes, y)
+    _rate_axis(axes, y, smooth)
     for number, (step, _) in enumerate(events, 1):
         axes.axvline(step, color=MUTED, linewidth=0.9, linestyle=(0, (1, 1.5)), gid=f"event:{number}")
         close = number > 1 and abs(step - events[number - 2][0]) < last / 50
@@ -263,10 +268,10 @@ def learning_rate(
     return figure
 
 
-def _rate_axis(axes: Axes, rates: np.ndarray) -> None:
+def _rate_axis(axes: Axes, rates: np.ndarray, smooth: bool) -> None:
     axes.set_ylabel("learning rate")
     axes.grid(axis="y")
-    if len(rates) and rates.min() > 0 and rates.max() / rates.min() > 3:
+    if not smooth and len(rates) and rates.min() > 0 and rates.max() / rates.min() > 3:
         axes.set_yscale("log")
         axes.set_ylim(rates.min() / 1.8, rates.max() * 1.8)
         axes.yaxis.set_major_locator(LogLocator(numticks=7))

@@ -111,6 +111,7 @@ def _contents(run: RunReport) -> dict[str, Any]:
     kind, sentence = status(run)
     return {
         "title": run.title,
+        "data": run.data,
         "status": kind,
         "sentence": sentence,
         "headlines": headlines(run),

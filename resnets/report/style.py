@@ -102,6 +102,13 @@ def _has_glyph(character: str) -> bool:
     return any(font.get_char_index(ord(character)) for font in _fonts())
 
 
+def font_file(text: str) -> str:
+    """The file of the first of the figures' fonts that can draw all of `text`, or else most of it."""
+    letters = [ord(letter) for letter in text]
+    best = max(_fonts(), key=lambda font: sum(bool(font.get_char_index(letter)) for letter in letters))
+    return str(best.fname)
+
+
 def drawable(text: str, longest: int = 60) -> str:
     """`text` on one line, at most `longest` letters, a white square for each that no font here can draw."""
     text = " ".join(str(text).split())
