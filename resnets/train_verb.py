@@ -81,7 +81,8 @@ def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
         inside = "inside" if band[0] <= result["test_error"] <= band[1] else "outside"
         errors += f", {inside} the expected {band[0]:g} to {band[1]:g} %"
     if baseline := result["baseline"]:
-        errors += f"; a linear classifier on the features of the start: {baseline['test_error']:.2f} %"
+        reached = "" if result["test_error"] <= baseline["test_error"] else ", which training has not reached"
+        errors += f"; a linear classifier on the features of the start: {baseline['test_error']:.2f} %{reached}"
     return {"run": str(folder), **result}, f"{folder}: {errors}; {page}"
 
 

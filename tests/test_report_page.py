@@ -213,6 +213,15 @@ def test_a_class_without_images_and_no_mistakes(tmp_path: Path) -> None:
     assert not (tmp_path / "figures" / "mistakes.png").exists()
 
 
+@pytest.mark.parametrize(("linear", "worse"), [(99.0, False), (0.0, True)])
+def test_the_linear_classifier_stands_beside_the_test_error(linear: float, worse: bool, tmp_path: Path) -> None:
+    """On the page, and plainly where training has lost against it."""
+    given = {**evaluation(["cat", "dog"]), "baseline": {"test_error": linear, "features": "stage3"}}
+    text = written(tmp_path, report(evaluation=given)).text
+    assert f"A linear classifier {linear:.2f} %" in text
+    assert ("the trained one is worse" in text) == worse
+
+
 def test_pictures_with_what_speaks_for_the_answer(tmp_path: Path) -> None:
     result, names = evaluation(["cat", "dog", HOSTILE]), ("cat", HOSTILE)
     image = result["mistakes"][0]["image"]

@@ -159,8 +159,12 @@ def test_a_partial_start(pictures: str, partial: Path, tmp_path: Path, capsys: A
     # The baseline, from the pictures and the file alone.
     stored = json.loads((run / "evaluation.json").read_text())["baseline"]
     assert stored == _baseline_by_hand(pictures, partial)
+    told = json.loads((run / "evaluation.json").read_text())["top1_error"] <= stored["test_error"]
     assert f"a linear classifier on the features of the start: {stored['test_error']:.2f} %" in out
-    assert "A linear classifier" in (run / "report.html").read_text()
+    assert ("which training has not reached" in out) != told
+    page = (run / "report.html").read_text()
+    assert "A linear classifier" in page
+    assert ("the trained one is worse" in page) != told
     for split in ("train", "test"):
         ours, given = (open_photographs(data, split).read for data in (run / "split.csv", pictures))
         assert [ours(index) for index in range(4)] == [given(index) for index in range(4)]

@@ -104,8 +104,9 @@ def headlines(run: RunReport) -> list[tuple[str, str, str]]:
     rows = measured(run)
     final = rows[-1] if rows else {}
     lines = [_test_headline(run, rows)]
-    if baseline := (run.evaluation or {}).get("baseline"):
+    if run.evaluation and (baseline := run.evaluation.get("baseline")):
         remark = f"on the features of the start ({baseline['features']}), without training the network"
+        remark += "; the trained one is worse" if run.evaluation["top1_error"] > baseline["test_error"] else ""
         lines.append(("A linear classifier", words.percent(baseline["test_error"]), remark))
     if run.published is not None:
         lines.append(("Test error in the paper", words.percent(run.published), _against_paper(run)))
