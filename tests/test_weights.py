@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -17,7 +16,6 @@ import torchvision
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
-from resnets.models import factory
 from resnets.models import weights as module
 from resnets.models.catalog import build
 from resnets.models.factory import create_model, load
@@ -463,26 +461,6 @@ def test_shipped_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         create_model("cifar_resnet20", weights="package")
 
 
-def test_torchvisions_published_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, Any] = {}
-    other = torchvision.models.resnet18().eval()
-
-    def fetch(url: str, **options: Any) -> dict[str, Tensor]:
-        asked.update(url=url, **options)
-        return dict(other.state_dict())
-
-    monkeypatch.setattr(factory, "load_state_dict_from_url", fetch)
-    model: Any = create_model("resnet18", weights="torchvision").eval()
-    assert asked["url"].startswith("https://download.pytorch.org/models/resnet18-")
-    assert asked["check_hash"]
-    assert asked["weights_only"]
-    assert (model.preprocessing.resize, model.preprocessing.crop) == (256, 224)
-    assert model.preprocessing.classes[:1] == ("tench",)
-    assert len(model.preprocessing.classes) == 1000
-    x = torch.randn(1, 3, 64, 64)
-    assert torch.allclose(model(x), other(x), atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
@@ -493,16 +471,6 @@ def test_torchvisions_published_weights(monkeypatch: pytest.MonkeyPatch) -> None
 def test_networks_that_torchvision_does_not_have(name: str, hint: str) -> None:
     with pytest.raises(ValueError, match=f"torchvision has no {name}.*{hint}"):
         create_model(name, weights="torchvision")
-
-
-@pytest.mark.parametrize("error", [URLError("no network"), RuntimeError("invalid hash value"), EOFError()])
-def test_a_download_that_fails(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def fail(url: str, **options: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(factory, "load_state_dict_from_url", fail)
-    with pytest.raises(ValueError, match=r"https://.*resnet34-.*\.pth: cannot be had"):
-        create_model("resnet34", weights="torchvision")
 
 
 # ------------------------------------------------------------------------------------------------------------
