@@ -3,8 +3,8 @@
     torchrun --nproc-per-node 2 -m resnets.cli train digits-resnet20
 
 torchrun, or whatever else starts them, says to each of them in its environment who it is: RANK, WORLD_SIZE, LOCAL_RANK,
-MASTER_ADDR and MASTER_PORT. On the CPU they speak through gloo; tensors on CUDA travel by NCCL, each process having the
-GPU whose number is its LOCAL_RANK. The first speaks for all; the others' words go nowhere.
+LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT. On the CPU they speak through gloo; tensors on CUDA travel by NCCL, each
+process having the GPU whose number is its LOCAL_RANK. The first speaks for all; the others' words go nowhere.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnets.files import say
-from resnets.runtime import resolve_device
+from resnets.runtime import cores, resolve_device
 from resnets.watch import End, Watch
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ class _Joined:
 def several() -> int:
     """How many processes were started together, 1 where torchrun started none."""
     return _number("WORLD_SIZE", 1)
+
+
+def own_cores() -> int:
+    """How many of this machine's cores are this process's, where several of those started together share it."""
+    return max(1, cores() // max(1, _number("LOCAL_WORLD_SIZE", 1)))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from resnets.data.in_order import in_order
 from resnets.data.photograph_stream import Drawn, PhotographStream
 from resnets.data.photographs import Photographs
 from resnets.data.showing import show
-from resnets.runtime import cores
+from resnets.group import own_cores
 
 _TOGETHER = 16
 """Photographs that a thread does at a stretch, at most; fewer where that would leave threads without work."""
@@ -91,7 +91,7 @@ class PhotographBatches:
         if ahead < 1 or (threads is not None and threads < 1):
             raise ValueError(f"threads {threads}, {ahead} batches ahead: allowed are 1 or more of each")
         self.photographs, self.stream, self.device = photographs, stream, device
-        self.threads, self.ahead = threads or cores(), ahead
+        self.threads, self.ahead = threads or own_cores(), ahead
         self.waits = Waits()
         self._together = max(1, min(_TOGETHER, stream.share * (ahead + 1) // (2 * self.threads)))
         self._memory = _Memory(pinned=device.type == "cuda")

@@ -23,8 +23,8 @@ from resnets.data.showing import show
 from resnets.data.statistics import kept, shortest
 from resnets.data.views import Box, View
 from resnets.files import say
+from resnets.group import own_cores
 from resnets.ranks import from_first, on_first, share, together, total
-from resnets.runtime import cores
 from resnets.watch import marked
 
 _TOGETHER = 8
@@ -71,7 +71,7 @@ def photograph_statistics(
         )
     chosen = _spread(range(len(photographs)), count)
     path = cache and on_first(lambda: cache / f"photographs-{size}-{resize}-{_contents(photographs, chosen)}.json")
-    compute = partial(_compute, photographs, chosen, size, resize, threads or cores())
+    compute = partial(_compute, photographs, chosen, size, resize, threads or own_cores())
     found = kept(path, compute)
     variances, axes = found.pop("colours")
     return PhotographStatistics(**found, colours=PrincipalColours(tuple(variances), tuple(map(tuple, axes))))

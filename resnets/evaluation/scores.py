@@ -25,9 +25,9 @@ from resnets.data.pictures import read_scaled
 from resnets.evaluation.dense import fully_convolutional
 from resnets.evaluation.protocols import Protocol, inference, probabilities
 from resnets.files import Log, say
+from resnets.group import own_cores
 from resnets.preprocessing import Preprocessing
 from resnets.ranks import share, together, total
-from resnets.runtime import cores
 from resnets.watch import awaited
 
 T = TypeVar("T")
@@ -133,7 +133,7 @@ def _ahead(
     work: Callable[[int], T], indices: Iterable[int], ahead: int, execution: Execution
 ) -> Generator[T, None, None]:
     """`work` of each index in order, done by threads up to `ahead` before it is asked for."""
-    yield from in_order(work, indices, execution.threads or cores(), ahead)
+    yield from in_order(work, indices, execution.threads or own_cores(), ahead)
 
 
 def _told(windows: Sequence[range], what: str, log: Log, every: float = 30) -> Iterator[range]:
