@@ -83,8 +83,12 @@ def gradients(networks: Mapping[str, tuple[Numbers, Numbers]], width: float = 7.
 @styled
 def learning(networks: Mapping[str, tuple[Sequence[int], Sequence[Numbers]]], width: float = 7.6) -> Figure:
     """Gradient norms of the layers' outputs while networks learn: a panel each, a line for each step (steps, norms)."""
-    figure = new_figure(width, 0.5 * width)
-    panels = figure.subplots(1, len(networks), sharey=True, squeeze=False)[0]
+    rows = -(-len(networks) // 2)
+    figure = new_figure(width, 0.45 * width * rows + 0.4)
+    grid = figure.subplots(rows, min(len(networks), 2), sharey=True, squeeze=False)
+    panels = grid.flatten()[: len(networks)]
+    for empty in grid.flatten()[len(networks) :]:
+        empty.set_axis_off()
     moments = list(dict.fromkeys(step for steps, _ in networks.values() for step in steps))
     for axes, (name, (steps, norms)) in zip(panels, networks.items(), strict=True):
         for step, values in zip(steps, norms, strict=True):
@@ -94,7 +98,8 @@ def learning(networks: Mapping[str, tuple[Sequence[int], Sequence[Numbers]]], wi
         _whole_numbers(axes)
     for axes in panels:
         _logarithmic(axes)
-    panels[0].set_ylabel("norm of the gradient")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("norm of the gradient")
     _names(figure, {f"{step:,} iterations" if step else "before training": step for step in moments})
     return figure
 
