@@ -90,7 +90,7 @@ def test_the_newest_answers_in_words(tmp_path: Path) -> None:
         "gradients": {"networks": [gradients, {**gradients, "name": "other", "maps": [0.1, 1.0]}]},
         "learning": {
             "networks": [
-                {"name": "net", "layers": ["a", "b"], "steps": [0, 10], "maps": [[4.0, 2.0], [0.3, 0.4]],
+                {"name": "net", "layers": ["a", "b", "c"], "steps": [0, 10], "maps": [[4.0, 3.0, 2.0], [0.3, 0.1, 0.4]],
                  "train_error": [None, 81.25], "images": 128}
             ]
         },
@@ -110,7 +110,7 @@ def test_the_newest_answers_in_words(tmp_path: Path) -> None:
         "net errs on 8.00 % of 100 test images. Without `layer1.1` it errs on 9.00 %, without `layer1.0` on 30.00 %.",
         "from the last layer to the first: net grows 2 times; other falls to 0.1 of it.",
         "net: 2, 0.75 times after 0, 10 iterations; its training error has come to 81.2 %.",
-        "At no time does the first layer get less than 0.75 times what the last gets.",
+        "The weakest signal of all is 0.25 of the last layer's: in `b` of net after 10 iterations. So no layer is",
         "logits are equal, bit for bit, to those of the trained network",
         "deviation of 0.125; test error 8.00 % before, 7.50 % after",
         "Test loss 0.300 and 0.400 at the ends, at most 2.000 between them (0.5 of the way)",

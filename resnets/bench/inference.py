@@ -42,7 +42,7 @@ class Inference:
 
     def __call__(self) -> Step:
         device = resolve_device("auto")
-        if device.type == "cpu" and self.side != "plain":
+        if device.type == "cpu" and self.side in WAYS and self.side != "plain":  # as `ready` does; peers as they come
             keep_memory()
         model, images = create_model(self.model).to(device), noise(self.model, self.batch, device)
         compute = answer(self.side, self.model, model, images, self.precision)

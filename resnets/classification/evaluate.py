@@ -21,7 +21,7 @@ from resnets.evaluation.protocols import PROTOCOLS, Protocol, single_view
 from resnets.evaluation.scores import Execution, Scores, digests_of, photograph_scores
 from resnets.files import Log, say
 from resnets.ranks import rank
-from resnets.runtime import resolve_device, resolve_precision, set_precision
+from resnets.runtime import keep_memory, resolve_device, resolve_precision, set_precision
 
 
 def evaluate(
@@ -68,6 +68,8 @@ def evaluate(
     plans = {name: [PROTOCOLS[name](net.expected, tuple(scales), flips) for net in networks] for name in protocols}
     images = open_whole(data, "test", log)
     _check_data(images, networks, protocols, log)
+    if where.type == "cpu" and isinstance(images, ImageSet):  # batches of one size, again and again
+        keep_memory()
     file = _submission(submission, synsets, images, networks[0], protocols, log)
     scores = _mean_scores(networks, plans, images, execution, cache)
     if file and rank() == 0:

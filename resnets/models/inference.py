@@ -32,7 +32,7 @@ from torch.fx.experimental.optimization import fuse
 
 from resnets.cuda_graphs import Recorder, aside, cuda_graph
 from resnets.models.joined import joined, joins
-from resnets.runtime import autocast, has_bf16
+from resnets.runtime import autocast, has_bf16, keep_memory
 
 Compute = Callable[[Tensor], Tensor]
 """From float32 images (N, 3, H, W) to logits (N, classes) of whatever precision."""
@@ -62,7 +62,8 @@ def ready(model: nn.Module, example: Float[Tensor, "N 3 H W"], way: str = "auto"
     """`model` in inference, made ready in one of `WAYS`; it is copied, and stays as it is.
 
     `example`: images such as will come, on the device where they will come. Other sizes and numbers are answered too;
-    some ways take time for each that is new. `way="auto"` tries those of `AT_ONCE` that can be had here and takes the
+    some ways take time for each that is new. On a CPU the process keeps the memory of its maps from now on, but for
+    "plain" (`runtime.keep_memory`). `way="auto"` tries those of `AT_ONCE` that can be had here and takes the
     one that answers the example soonest. ValueError for another way or precision, or one that is not to be had here.
     """
     if way not in ("auto", *WAYS):
@@ -70,6 +71,8 @@ def ready(model: nn.Module, example: Float[Tensor, "N 3 H W"], way: str = "auto"
     if precision not in ("auto", "bf16", "fp32"):
         raise ValueError(f"precision is {precision!r}, allowed are auto, bf16, fp32")
     taken = precision if precision != "auto" else "bf16" if has_bf16(example.device) else "fp32"
+    if example.device.type == "cpu" and way != "plain":
+        keep_memory()
     if way != "auto":
         return made(way, WAYS[way], model, example, taken)
     there = [name for name in ways(example.device.type) if name in AT_ONCE]
