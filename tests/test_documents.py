@@ -114,6 +114,13 @@ def test_the_papers_figure_stands_only_beside_the_papers_schedule(tmp_path: Path
     assert "| 64,000 iterations; 5,000 images held out |" in held_out
 
 
+def test_a_size_that_is_not_listed_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    """Its recipe is made from its name, and its line says what of the network was changed."""
+    changed = ["changes.width: 16 (paper: 64)", *departures(recipe("cifar10-resnext29_4x32d"), "bf16")]
+    _write(tmp_path / "cifar10.jsonl", [_run("cifar10-resnext29_4x32d", 0, 12.3, departures=changed)])
+    assert "; changes.width: 16 |" in BLOCKS["runs"](tmp_path)
+
+
 def test_own_pictures_stand_beside_the_linear_classifier(tmp_path: Path) -> None:
     """The newest line of each folder, start and seed; 5 wrong of 10 are 23.66 to 76.34 % by Wilson's formula."""
     folder = {"name": "cats", "train_images": 1500, "test_images": 10}

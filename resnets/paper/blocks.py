@@ -1,10 +1,11 @@
 """The blocks of documents: functions from the folder of results to Markdown, by name in `BLOCKS`."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from statistics import mean
 
-from resnets.classification.recipes import RECIPES, departures, is_papers, recipe
+from resnets.classification.recipes import departures, is_papers, recipe
 from resnets.evaluation.metrics import wilson
 from resnets.models.layouts import ELSEWHERE, LAYOUTS
 from resnets.models.rows import PAPER
@@ -203,8 +204,9 @@ def _beside_the_paper(net: Net, lines: list[Record]) -> str:
 
 def _way(line: Record) -> tuple[str, str, str]:
     """How a recipe was run: iterations and what departs from the recipe itself; hardware; precision."""
-    given = set(line["departures"])
-    usual = set(departures(recipe(line["recipe"]), line["precision"])) if line["recipe"] in RECIPES else given
+    given = usual = set(line["departures"])
+    with suppress(ValueError):  # a recipe that is no more
+        usual = set(departures(recipe(line["recipe"]), line["precision"]))
     changed = [_without_paper(phrase) for phrase in sorted(given - usual) if not phrase.startswith("iterations:")]
     changed += [f"without {_without_paper(phrase)}" for phrase in sorted(usual - given)]
     if held_out := line["data"]["validation_images"]:

@@ -55,8 +55,11 @@ MEAN_BANDS = {
 # How fast others train on ImageNet's images
 
 SPEEDS = (
-    ("RTX 3090", "timm, mixed precision", {"resnet18": 3482, "resnet34": 2037, "resnet50_v1_5": 1218}),
-    ("RTX 3090", "timm, mixed precision", {"resnet101_v1_5": 748, "resnet152_v1_5": 501}),
+    (
+        "RTX 3090",
+        "timm, mixed precision",
+        {"resnet18": 3482, "resnet34": 2037, "resnet50_v1_5": 1218, "resnet101_v1_5": 748, "resnet152_v1_5": 501},
+    ),
     ("A100", "NVIDIA DeepLearningExamples, PyTorch, mixed precision", {"resnet50_v1_5": 2470}),
     ("H200", "MLPerf Training 4.0, NVIDIA, one of eight", {"resnet50_v1_5": 7941}),
 )
