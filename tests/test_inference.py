@@ -155,6 +155,17 @@ def test_the_quickest_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(answer).startswith("last in bf16: logits at most 0.0")
 
 
+@pytest.mark.parametrize(("way", "times"), [("plain", 0), ("last", 1), ("auto", 1)])
+def test_what_is_ready_keeps_its_memory(way: str, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was measured; `plain` is PyTorch as it comes."""
+    kept = []
+    monkeypatch.setattr(inference, "keep_memory", lambda: kept.append(way))
+    monkeypatch.setattr(inference, "ways", lambda device: ["plain", "last"])
+    with unchecked():
+        ready(settled(SMALL["option B"]()).float(), images("option B"), way)
+    assert len(kept) == times
+
+
 def test_what_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inference, "find_spec", lambda name: None)
     assert ways("cpu") == ["plain", "last", "folded", "joined", "compiled"]
