@@ -11,11 +11,12 @@ import torch.nn.functional as F
 from photographs import encoded, folder_of, textured
 from PIL import Image
 
+from resnets.classification.data import load_data
 from resnets.classification.early_word import early_word
 from resnets.classification.own_pictures import Facts, facts_of, own_recipe, recipe_for
 from resnets.classification.photograph_recipe import PhotographRecipe
 from resnets.classification.recipe import ClassificationRecipe
-from resnets.classification.task import Classification, load_data
+from resnets.classification.task import Classification
 from resnets.cli import main
 from resnets.data.sources import open_photographs
 from resnets.models.factory import create_model

@@ -13,11 +13,12 @@ import torch.nn.functional as F
 from photographs import folder_of, imagenet_in_layouts
 from safetensors.torch import load_file
 
+from resnets.classification.data import load_data
 from resnets.classification.photograph_data import PhotographData
 from resnets.classification.photograph_recipe import PhotographRecipe
 from resnets.classification.recipes import recipe
 from resnets.classification.run import carry_out, new_run, open_run, resume
-from resnets.classification.task import Classification, load_data
+from resnets.classification.task import Classification
 from resnets.cli import main
 from resnets.data.mixup import Mixed, mixup
 from resnets.data.photograph_statistics import photograph_statistics

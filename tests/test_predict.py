@@ -14,10 +14,11 @@ from photographs import textured
 from PIL import Image
 from tested import weights
 
+from resnets.classification.data import load_data
 from resnets.classification.evaluate import evaluate
 from resnets.classification.predict import predict, save_drawn
 from resnets.classification.run import open_run
-from resnets.classification.task import Classification, load_data
+from resnets.classification.task import Classification
 from resnets.classification.trained import preprocessing_of
 from resnets.cli import main
 from resnets.data.digits import digits

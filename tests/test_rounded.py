@@ -8,8 +8,9 @@ import torch
 from family import SMALL, images
 from torch import nn
 
+from resnets.classification.data import load_data
 from resnets.classification.recipe import ClassificationRecipe
-from resnets.classification.task import Classification, load_data
+from resnets.classification.task import Classification
 from resnets.models.rounded import rounded
 from resnets.training.recipe import override
 

@@ -14,9 +14,10 @@ from conftest import TINY
 from safetensors import safe_open
 
 from resnets.classification import task as tasks
+from resnets.classification.data import load_data
 from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.run import carry_out, new_run, open_run, resume
-from resnets.classification.task import Classification, load_data
+from resnets.classification.task import Classification
 from resnets.cli import main
 from resnets.data.digits import digits
 from resnets.models.factory import load

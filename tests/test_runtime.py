@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from resnets import runtime
+from resnets.classification.data import load_data
 from resnets.classification.recipe import ClassificationRecipe
-from resnets.classification.task import Classification, load_data
+from resnets.classification.task import Classification
 from resnets.runtime import autocast, environment, has_bf16, resolve_device, resolve_precision, set_precision
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")

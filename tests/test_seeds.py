@@ -14,6 +14,7 @@ from conftest import TINY
 
 from resnets.classification import run as runs
 from resnets.classification import seeds, start, task
+from resnets.classification.data import load_data
 from resnets.classification.recipe import ClassificationRecipe
 from resnets.classification.run import carry_out, new_run
 from resnets.classification.seeds import _side_by_side
@@ -150,7 +151,7 @@ def test_nobody_seeds_the_generator_while_a_network_draws_its_weights(
         return create_model(*arguments, **changes)
 
     create_model = start.create_model
-    data = task.load_data(tiny, torch.device("cpu"))
+    data = load_data(tiny, torch.device("cpu"))
     alone = task.Classification(tiny, data, torch.device("cpu"), "fp32").model.state_dict()
     with monkeypatch.context() as patch:
         patch.setattr(start, "create_model", made)

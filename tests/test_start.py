@@ -11,14 +11,18 @@ import torch
 from photographs import folder_of
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 from toy import toy_recipe
 
 from resnets.classification import start
+from resnets.classification.data import load_data
+from resnets.classification.linear import fit_linear
 from resnets.classification.own_pictures import facts_of, own_recipe
 from resnets.classification.photograph_recipe import PhotographRecipe
 from resnets.classification.start import first_network
-from resnets.classification.task import load_data
+from resnets.classification.task import Classification
 from resnets.cli import main
 from resnets.data.augment import IMAGENET_COLOURS
 from resnets.data.pictures import centre_crop, read_scaled
@@ -140,6 +144,65 @@ def test_what_is_new_says_nothing_at_first(name: str, narrow: None) -> None:
             assert torch.equal(model.get_submodule(f"layer{stage}")[1](maps), maps) == silent
 
 
+@pytest.mark.parametrize("there", [(0, 1), (0, 1, 2), (0, 2, 3)])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_a_linear_classifier_is_scikit_learns(there: tuple[int, ...], balanced: bool) -> None:
+    """Scaling and regression as one map; the probabilities of its pipeline. A class without images is never said."""
+    torch.manual_seed(5)
+    labels = torch.tensor(there)[torch.arange(40) % 7 % len(there)]
+    features = 3 + 5 * torch.rand(6) * torch.randn(40, 6) + labels[:, None]
+    linear = fit_linear(features, labels, 1 + max(there), balanced)
+    regression = LogisticRegression(max_iter=1000, class_weight="balanced" if balanced else None)
+    theirs = make_pipeline(StandardScaler(), regression).fit(features.double().numpy(), labels.numpy())
+    logits = linear(features)
+    np.testing.assert_allclose(
+        logits[:, list(there)].softmax(1), theirs.predict_proba(features.double().numpy()), atol=1e-6
+    )
+    assert set(logits.argmax(1).tolist()) <= set(there)
+
+
+def test_a_new_classifier_begins_as_a_linear_one(pictures: str, partial: Path, capsys: Any) -> None:
+    """On the features of the network as it is before training, whose new BN has the statistics of training batches."""
+    given = started(pictures, partial, "ema=0.9")
+    task = Classification(given, load_data(given, CPU), CPU, "fp32")
+    model: Any = task.model
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    task.begin()
+    assert "the classifier begins as a linear one" in capsys.readouterr().err
+    after = model.state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    new = {name for name in after if name.startswith("layer4") and name.endswith(("running_mean", "running_var"))}
+    assert changed - {"fc.weight", "fc.bias"} - {name for name in after if name.endswith("tracked")} == new
+    assert all(torch.equal(value, task.average.state()[name]) for name, value in after.items())
+    model.eval()
+    data: Any = task.data
+    images = torch.stack(
+        [
+            centre_crop(read_scaled(data.train.read(index), "it", [37])[0], 32).flip(0).float() / 255
+            for index in range(len(data.train))
+        ]
+    )
+    images = (images - torch.tensor(EXPECTED.mean)[:, None, None]) / torch.tensor(EXPECTED.std)[:, None, None]
+    with torch.no_grad():
+        features = model.forward_features(images)["stage4"].mean((2, 3)).double().numpy()
+        said = model(images).softmax(1)
+    regression = LogisticRegression(max_iter=1000, class_weight="balanced")
+    theirs = make_pipeline(StandardScaler(), regression).fit(features, data.train.labels.numpy())
+    np.testing.assert_allclose(said, theirs.predict_proba(features), atol=1e-3)
+
+
+def test_a_classifier_that_was_brought_is_not_fitted(pictures: str, partial: Path, tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    model = create_model("resnet18", 2)
+    whole = Weights(model.state_dict(), "resnet18", {}, 2, replace(EXPECTED, classes=("cat", "dog")), None, None, "")
+    write_weights(tmp_path / "whole.safetensors", whole)
+    given = started(pictures, tmp_path / "whole.safetensors")
+    assert given.classifier == "fitted"
+    task = Classification(given, load_data(given, CPU), CPU, "fp32")
+    task.begin()
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in task.model.state_dict().items())
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # Runs
 
@@ -151,6 +214,7 @@ def test_a_partial_start(pictures: str, partial: Path, tmp_path: Path, capsys: A
     out, err = capsys.readouterr()
     assert "up to stage3 it stands still, what else it brought learns at 0.1 times the rate" in err
     assert "new: layer4 (15), fc (2)" in err
+    assert "the classifier begins as a linear one" in err
     before, after = load_file(partial), load_file(run / "model.safetensors")
     still = ("conv1", "bn1", "layer1", "layer2", "layer3")
     for name, value in before.items():
@@ -199,7 +263,9 @@ def _goes_on_with_the_same_start_only(run: Path, start: Path, capsys: Any) -> No
     finished = load_file(run / "model.safetensors")
     for name in ("model.safetensors", "evaluation.json", "checkpoints/step-00000006.pt"):
         (run / name).unlink()
+    capsys.readouterr()
     assert main(["train", "--resume", str(run)]) == 0
+    assert "the classifier begins" not in capsys.readouterr().err
     again = load_file(run / "model.safetensors")
     assert all(torch.equal(value, again[name]) for name, value in finished.items())
     (run / "model.safetensors").unlink()

@@ -216,7 +216,7 @@ def _still(model: str, weights: Weights, facts: Facts) -> str | None:
 def _begun(made: ClassifierRecipe, start: tuple[str, Weights], frozen: str | None) -> dict[str, Any]:
     """The fields of a recipe that begins with given weights."""
     name, weights = start
-    fields: dict[str, Any] = {"start": name, "lower_lr": 0.1, "frozen": frozen}
+    fields: dict[str, Any] = {"start": name, "lower_lr": 0.1, "frozen": frozen, "classifier": "fitted"}
     if weights.model == made.model:
         fields["changes"] = dict(weights.changes)
     if weights.preprocessing is not None:
@@ -241,7 +241,10 @@ def _schedule(facts: Facts, made: ClassifierRecipe) -> str:
 
 def _with_start(made: ClassifierRecipe) -> str:
     still = f"up to {made.frozen} it stands still, what else it" if made.frozen else "what it"
-    return f"begins with {made.start}: {still} brought learns at {made.lower_lr:g} times the rate of what is new"
+    return (
+        f"begins with {made.start}: {still} brought learns at {made.lower_lr:g} times the rate of what is new; "
+        "a new classifier is fitted to its features first"
+    )
 
 
 def _from_nothing(why: str) -> str:

@@ -34,6 +34,9 @@ class ClassifierRecipe(Recipe):
     """Where the weights are from that the network begins with: whatever `find_weights` takes; none: new ones."""
     frozen: str | None = None
     """The last stage that stands still, such as "stage2", with all below it; none: every layer is trained."""
+    classifier: Literal["new", "fitted"] = "new"
+    """What follows a start of other classes: a classifier that says nothing yet, or one fitted to the start's features,
+    a logistic regression (`classification.linear`)."""
     balance: Literal["none", "weights"] = "none"
     """"weights": an image's loss weighs the more, the fewer training images its class has: classes count alike."""
     flip: bool = True
@@ -66,6 +69,8 @@ class ClassifierRecipe(Recipe):
         ]
         if self.start is None and (self.frozen or self.lower_lr != 1):
             found.append("frozen or lower_lr is given, allowed with a start only")
+        if self.start is None and self.classifier == "fitted":
+            found.append("classifier is fitted, allowed with a start only")
         if self.frozen and self.bn_batches:
             found.append("bn_batches is given, allowed without frozen only: what stands still keeps its statistics")
         if self.frozen and not found and self.frozen not in (stages := below(self.model, **self.changes)):

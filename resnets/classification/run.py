@@ -23,12 +23,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resnets.classification.baseline import linear_baseline
+from resnets.classification.data import Data, load_data
+from resnets.classification.linear import linear_baseline
 from resnets.classification.notable import notable
 from resnets.classification.photograph_recipe import recipe_from
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import departures, for_a_folder
-from resnets.classification.task import Classification, Data, load_data
+from resnets.classification.task import Classification
 from resnets.data.lists import write_list
 from resnets.evaluation.metrics import Counts, count
 from resnets.files import alone, say, sweep, write_atomic
@@ -156,6 +157,7 @@ def carry_out(run: Run, label: str = "") -> Outcome:
             batches=task.batches,
             losses=task.losses,
             evaluate=task.evaluate,
+            begin=task.begin,
             epoch_size=len(data.train),
             hold=task.hold,
             label=label,

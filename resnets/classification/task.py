@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from itertools import chain, islice, repeat
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnets.classification.photograph_data import load_photographs
-from resnets.classification.photograph_recipe import PhotographRecipe
-from resnets.classification.recipe import ClassificationRecipe, ClassifierRecipe
-from resnets.classification.small_data import load_small
+from resnets.classification.data import Data
+from resnets.classification.linear import begin_linear
+from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.start import first_network
 from resnets.data.images import ImageSet
 from resnets.data.mixup import Mixed, mixup, shares
@@ -27,7 +26,6 @@ from resnets.models.catalog import arguments
 from resnets.models.fused_norm import fused
 from resnets.models.rounded import rounded
 from resnets.native import Unavailable
-from resnets.preprocessing import Preprocessing
 from resnets.runtime import autocast
 from resnets.training.average import ALONE, Alone, Average
 from resnets.training.batch_statistics import estimate_anew
@@ -36,53 +34,11 @@ from resnets.training.parallel import average_statistics, held, parallel, synchr
 from resnets.watch import awaited
 
 
-@runtime_checkable
-class Data(Protocol):
-    """The images of a run, of whatever kind, and what was computed from the training images alone."""
-
-    @property
-    def train(self) -> Any: ...
-    @property
-    def test(self) -> Any: ...
-    @property
-    def validation(self) -> Any: ...
-    @property
-    def preprocessing(self) -> Preprocessing: ...
-    @property
-    def record(self) -> dict[str, Any]:
-        """Names, counts and hashes, as the run's record keeps them."""
-        ...
-
-    def batches(self, recipe: Any, step: int) -> Iterator[Any]:
-        """What makes the batch of iteration `step` and those after it."""
-        ...
-
-    def inputs(self, recipe: Any, batch: Any) -> tuple[Tensor, Tensor]:
-        """The augmented images (batch, 3, H, W) and labels of a batch, on the device."""
-        ...
-
-    def scores(self, model: nn.Module, images: Any) -> Tensor:
-        """Probabilities (N, classes) of `train`, `test` or `validation`, as a test sees them; float32."""
-        ...
-
-    def measures(self) -> dict[str, float]:
-        """What else stands in a row of the journal, for the time since the last call."""
-        ...
-
-
 class Mixing(NamedTuple):
     """A batch of the data, and the share in which its images are mixed."""
 
     batch: Any
     share: Tensor
-
-
-def load_data(recipe: ClassifierRecipe, device: torch.device) -> Data:
-    """The recipe's data; ValueError, of one line, where they cannot be had."""
-    if isinstance(recipe, PhotographRecipe):
-        return load_photographs(recipe, device)
-    assert isinstance(recipe, ClassificationRecipe)
-    return load_small(recipe, device)
 
 
 class Classification:
@@ -99,6 +55,12 @@ class Classification:
         self.class_weights = _class_weights(data.train).to(device) if recipe.balance == "weights" else None
         self.average: Alone | Average = Average(self.model, recipe.ema) if recipe.ema else ALONE
         """What goes along with the network, is tested in its place, and takes it in the end."""
+
+    def begin(self) -> None:
+        """Before the first iteration: what is fitted to the training images, and not trained."""
+        if self.recipe.classifier == "fitted":
+            begin_linear(self.model, self.beginning.brought, self.recipe, self.data)
+            self.average.restore(self.model.state_dict())
 
     def batches(self, step: int) -> Iterator[Any]:
         """What makes this rank's batches of iteration `step` and of those after it, `accumulate` of them in each."""

@@ -5,7 +5,7 @@ for the networks that the authors released (KaimingHe/deep-residual-networks). T
 2015, algorithm 2: the mean over batches of their means, and of their unbiased variances.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +13,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @torch.no_grad()
-def estimate_anew(model: nn.Module, batches: Iterable[Tensor]) -> None:
+def estimate_anew(model: nn.Module, batches: Iterable[Tensor], layers: Sequence[_BatchNorm] | None = None) -> None:
     """Puts the averages over `batches`, at least one of normalised images (N, 3, H, W), into BN's running statistics.
 
     Each layer sees what the layers before it make of a batch by the batch's own statistics, as in training; all else
     (dropout, units that are left out) is as in testing. Momentum, and the mode of each layer, stay as they are.
+    `layers`: the BN of `model` that is meant, None for all of it.
     """
-    layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
+    if layers is None:
+        layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
     if not layers:
         return
     modes = {module: module.training for module in model.modules()}

@@ -45,6 +45,7 @@ def train(
     losses: Callable[[Any], dict[str, Tensor]],
     evaluate: Callable[[], dict[str, float]],
     epoch_size: int,
+    begin: Callable[[], None] = lambda: None,
     hold: Callable[[], AbstractContextManager[Any]] = nullcontext,
     label: str = "",
     companion: Companion = ALONE,
@@ -58,6 +59,7 @@ def train(
     iterations between two log lines and written to the journal. What is drawn there from torch's generators follows
     from the seed and the step.
     `evaluate()` returns errors by name, in percent. `epoch_size` is the number of images in an epoch.
+    `begin()` is called before the first iteration, and not where a run goes on.
     `hold()`: within it gradients are added up on this rank and not yet averaged among ranks.
     `label` stands before every line of progress, where several runs share the screen.
     `companion` is told of every iteration, and has its part in the checkpoints: a moving average of the weights.
@@ -80,6 +82,8 @@ def train(
         save(folder / "checkpoints", state)
     if changed := changed_fields(recipe.to_dict(), completed(type(recipe), state.recipe)):
         raise ValueError(f"{folder}: the checkpoint was made with another recipe: {'; '.join(changed)}")
+    if state.step == 0:
+        begin()
     state.restore(model, optimizer, companion)
 
     start, events = state.step, list(state.events)
