@@ -165,7 +165,11 @@ def test_check_finds_everything_and_the_quarantine_is_honoured(
         ("train/a/named.jpg", "PNG, but called .jpg"),
         ("train/a/clear.png", "transparent, laid over white"),
     }
-    assert record["two_classes"] == [["train/a/turned.jpg", "train/b/again.jpg"], ["train/b/02.jpg", "test/a/leak.jpg"]]
+    assert record["two_classes"] == [
+        {"same": "bytes", "pictures": ["train/a/turned.jpg", "train/b/again.jpg"]},
+        {"same": "bytes", "pictures": ["train/b/02.jpg", "test/a/leak.jpg"]},
+        {"same": "look", "pictures": ["train/a/named.jpg", "test/b/alike.jpg"]},
+    ]
     # `folder_of` draws the same pictures in train and test: there are two leaks more.
     leaks = {
         ("train/a/00.jpg", "test/a/00.jpg"),

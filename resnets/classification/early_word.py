@@ -38,8 +38,9 @@ def words_of(path: str, record: dict[str, Any]) -> list[str]:
         if found := [name for name in found if name not in out]:
             said = f"{_counted(len(found), 'training picture')} {verbs[len(found) > 1]}"
             words.append(f"{said} {phrase}: {_some(found)}{remedy}")
-    if groups := record.get("two_classes"):
-        words.append(f"the same picture is in two classes: {_some([' = '.join(names) for names in groups])}")
+    for same, what in (("bytes", "the same picture is"), ("look", "pictures that look alike are")):
+        if groups := [one["pictures"] for one in record.get("two_classes", ()) if one["same"] == same]:
+            words.append(f"{what} in two classes: {_some([' = '.join(names) for names in groups])}")
     return words
 
 

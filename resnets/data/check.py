@@ -55,10 +55,10 @@ def check(name_or_path: str, quarantine: bool = False, log: Log = say) -> dict[s
     which no training gets past; `complaints`, where JPEG's decoder found something that does not fit but Pillow, as
     everybody, goes on; `kinds`, such as "JPEG CMYK"; `odd`, what is done to a picture or wrong with its name; `twice`,
     groups of pictures with the same bytes, and `near`, groups that look alike; `in_both`, what of these groups is in
-    training and in the test; `two_classes`, the same bytes under two names; `quarantined`, the pictures named in the
-    set's `quarantine.txt`; `open`, damaged pictures and training pictures with the bytes of a test picture that are
-    not. With `quarantine` these are added to the file. `altered`: shards on a disk that are not what was written, as
-    their sums say, even if all that is in them can be decoded.
+    training and in the test, and `two_classes`, what is in several, so that a label is wrong or classes are hard to
+    tell apart; `quarantined`, the pictures named in the set's `quarantine.txt`; `open`, damaged pictures and training
+    pictures with the bytes of a test picture that are not. With `quarantine` these are added to the file. `altered`:
+    shards on a disk that are not what was written, as their sums say, even if all that is in them can be decoded.
 
     CIFAR's files are held against their sums. ValueError, of one line, where there is no such data.
     """
@@ -89,7 +89,11 @@ def check(name_or_path: str, quarantine: bool = False, log: Log = say) -> dict[s
     wrong = _wrong(record)
     record["open"] = [name for name in wrong if name not in out]
     if quarantine:
-        near_by = [f"near, not left out: {' = '.join(group['pictures'])}" for group in _only_near(record)]
+        near_by = [
+            f"near, not left out: {' = '.join(_pictures_of(group))}"
+            for group in record["in_both"]
+            if group["same"] == "look"
+        ]
         file, added = add_to_quarantine(place, wrong.items(), near_by)
         record |= {"quarantine": str(file), "added": added}
     return record
@@ -113,9 +117,7 @@ def _said(sets: dict[Split, Photographs], seen: list[_Seen]) -> dict[str, Any]:
         "twice": [[seen[place].name for place in group] for group in equal],
         "near": [[seen[place].name for place in group] for group in alike],
         "in_both": [*_in_both(seen, equal, "bytes"), *_in_both(seen, alike, "look")],
-        "two_classes": [
-            [seen[place].name for place in group] for group in equal if len({seen[place].label for place in group}) > 1
-        ],
+        "two_classes": [*_two_classes(seen, equal, "bytes"), *_two_classes(seen, alike, "look")],
     }
 
 
@@ -136,6 +138,12 @@ def _in_both(seen: list[_Seen], groups: list[list[int]], same: str) -> list[dict
     return found
 
 
+def _two_classes(seen: list[_Seen], groups: list[list[int]], same: str) -> list[dict[str, Any]]:
+    """Of the groups those with pictures of several classes."""
+    found = [group for group in groups if len({seen[place].label for place in group}) > 1]
+    return [{"same": same, "pictures": [seen[place].name for place in group]} for group in found]
+
+
 def _wrong(record: dict[str, Any]) -> dict[str, str]:
     """What should be left out, and why."""
     wrong = {one["picture"]: one["reason"] for one in record["damaged"]}
@@ -145,9 +153,8 @@ def _wrong(record: dict[str, Any]) -> dict[str, str]:
     return wrong
 
 
-def _only_near(record: dict[str, Any]) -> list[dict[str, Any]]:
-    groups = [group for group in record["in_both"] if group["same"] == "look"]
-    return [{"pictures": [*group["train"], *group["test"]]} for group in groups]
+def _pictures_of(group: dict[str, Any]) -> list[str]:
+    return group["pictures"] if "pictures" in group else [*group["train"], *group["test"]]
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -164,13 +171,13 @@ def check_text(record: dict[str, Any]) -> str:
     for title in ("damaged", "complaints", "odd"):
         if found := record.get(title):
             lines += [f"{title}: {len(found)}", *_some([f"{one['picture']}: {one['reason']}" for one in found])]
-    titles = {"twice": "there twice", "two_classes": "the same bytes in two classes", "near": "look alike"}
-    for key, title in titles.items():
+    for key, title in {"twice": "there twice", "near": "look alike"}.items():
         if groups := record.get(key):
             lines += [f"{title}: {len(groups)}", *_some([" = ".join(names) for names in groups])]
-    if both := record.get("in_both"):
-        shown = [f"{' = '.join(one['train'] + one['test'])} (the same {one['same']})" for one in both]
-        lines += [f"in training and test: {len(both)}", *_some(shown)]
+    for key, title in {"two_classes": "in two classes", "in_both": "in training and test"}.items():
+        if groups := record.get(key):
+            shown = [f"{' = '.join(_pictures_of(one))} (the same {one['same']})" for one in groups]
+            lines += [f"{title}: {len(groups)}", *_some(shown)]
     if out := record.get("quarantined"):
         lines.append(f"left out already: {len(out)}")
     if shards := record.get("altered"):
