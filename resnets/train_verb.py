@@ -32,13 +32,13 @@ def train(arguments: argparse.Namespace) -> None:
     else:
         if arguments.weights and not arguments.data:
             assignments = [f"start={arguments.weights}", "normalisation=start", *assignments]
-        base = _for_own_pictures(arguments, assignments) if arguments.data else recipe(names[0])
+        base, said = _for_own_pictures(arguments, assignments) if arguments.data else (recipe(names[0]), [])
         chosen = override(base, assignments)
         if arguments.seeds:
-            _train_seeds(arguments, chosen)
+            _train_seeds(arguments, chosen, said)
             return
         out = Path(arguments.out or f"runs/{chosen.name}-seed{chosen.seed}")
-        run = on_first(lambda: begin(chosen, out, arguments.device))
+        run = on_first(lambda: begin(chosen, out, arguments.device, said))
     if not on_first(lambda: run.finished):
         with stops(f"`resnets train --resume {run.folder}`"):
             carry_out(run)
@@ -47,22 +47,27 @@ def train(arguments: argparse.Namespace) -> None:
             answer(arguments, *_trained(run.folder, arguments.results))
 
 
-def _for_own_pictures(arguments: argparse.Namespace, assignments: list[str]) -> Any:
-    """The recipe for the folder of --data, once its pictures have been looked at; what was chosen is said."""
+def _for_own_pictures(arguments: argparse.Namespace, assignments: list[str]) -> tuple[Any, list[str]]:
+    """The recipe for the folder of --data, once its pictures have been looked at; and what was said of both."""
     from resnets.classification.early_word import early_word
     from resnets.classification.own_pictures import facts_of, own_recipe
     from resnets.data.sources import open_whole
 
     model = next((word.partition("=")[2] for word in assignments if word.startswith("model=")), None)
     found = open_whole(arguments.data, "train", lambda line: None)
-    for line in early_word(arguments.data, len(found)):
-        say(f"{arguments.data}: {line}")
+    words = _said(arguments.data, early_word(arguments.data, len(found)))
     made, reasons = own_recipe(arguments.data, facts_of(arguments.data, found), arguments.weights, model)
-    for line in reasons:
-        say(f"{arguments.data}: {line}")
+    words += _said(arguments.data, reasons)
     if assignments:
-        say(f"{arguments.data}: as asked, {' '.join(assignments)}")
-    return made
+        words += _said(arguments.data, [f"as asked, {' '.join(assignments)}"])
+    return made, words
+
+
+def _said(data: str, lines: list[str]) -> list[str]:
+    """`lines`, each said at once: what follows them may take long, or end in an error."""
+    for line in lines:
+        say(f"{data}: {line}")
+    return lines
 
 
 def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
@@ -86,7 +91,7 @@ def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
     return {"run": str(folder), **result}, f"{folder}: {errors}; {page}"
 
 
-def _train_seeds(arguments: argparse.Namespace, chosen: Any) -> None:
+def _train_seeds(arguments: argparse.Namespace, chosen: Any, said: list[str]) -> None:
     """One recipe with several seeds; every run has the folder that it would have alone, or one within --out."""
     from dataclasses import replace
 
@@ -99,7 +104,7 @@ def _train_seeds(arguments: argparse.Namespace, chosen: Any) -> None:
         raise ValueError("seed and --seeds are given; allowed is one of them")
     seeds = seeds_of(arguments.seeds)
     folders = [Path(arguments.out or "runs") / f"{chosen.name}-seed{seed}" for seed in seeds]
-    runs = runs_of([replace(chosen, seed=seed) for seed in seeds], folders, arguments.device)
+    runs = runs_of([replace(chosen, seed=seed) for seed in seeds], folders, arguments.device, said)
     with stops("the same command"):
         diverged = carry_out_together(runs)
     done = [_trained(run.folder, arguments.results) for run in runs if run.folder not in diverged]

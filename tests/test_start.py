@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,13 @@ def test_a_partial_start(pictures: str, partial: Path, tmp_path: Path, capsys: A
     assert ("which training has not reached" in out) != told
     page = (run / "report.html").read_text()
     assert "A linear classifier" in page
+    said = json.loads((run / "run.json").read_text())["said"]
+    assert all(f"{pictures}: {line}\n" in err for line in said)
+    for found, line in zip(
+        ("4 test pictures", "16 training pictures", "photographs", "begins", "classes"), said[-6:], strict=False
+    ):
+        assert line.startswith(found)
+        assert f"<li>{escape(line)}</li>" in page
     assert ("the trained one is worse" in page) != told
     for split in ("train", "test"):
         ours, given = (open_photographs(data, split).read for data in (run / "split.csv", pictures))

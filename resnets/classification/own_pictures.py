@@ -39,6 +39,8 @@ _UNEVEN = 3
 """From so many times as many pictures in one class as in another, classes are balanced."""
 _FEW = 2_000
 """Under so many training pictures more of a start stands still."""
+_MANY = 50_000
+"""From so many training pictures on they are trained on as ImageNet is."""
 _PACKAGED = "cifar_resnet20"
 
 
@@ -152,7 +154,7 @@ def _small(
     if start is None:
         reasons.append(_from_nothing("so many small pictures need no start" if many else "no start was given"))
         return made, reasons
-    made = replace(made, lr=0.1, **_begun(made, start, None))
+    made = replace(made, lr=0.1, **_begun(facts, made, start, None))
     return made, [*reasons, _with_start(made)]
 
 
@@ -160,7 +162,7 @@ def _photographs(
     path: str, facts: Facts, model: str | None, start: tuple[str, Weights] | None
 ) -> tuple[ClassifierRecipe, list[str]]:
     """Photographs as they are, along a cosine after a short warm-up."""
-    few, many = facts.train < 5_000, facts.train >= 50_000
+    few, many = facts.train < 5_000, facts.train >= _MANY
     net = model or ("resnet18" if facts.train < 20_000 else "resnet50")
     crop = _crop(facts, 224 if start or not few else 160)
     batch = 256 if many else 64 if not few else 32
@@ -194,7 +196,7 @@ def _photographs(
         reasons.append(_from_nothing("the package has no weights for photographs"))
         return made, reasons
     # A new classifier on features that are good already needs less; more throws it far off in the beginning.
-    made = replace(made, lr=0.05 if many else 0.01, **_begun(made, start, _still(made.model, start[1], facts)))
+    made = replace(made, lr=0.05 if many else 0.01, **_begun(facts, made, start, _still(made.model, start[1], facts)))
     return made, [*reasons, _with_start(made)]
 
 
@@ -213,10 +215,12 @@ def _still(model: str, weights: Weights, facts: Facts) -> str | None:
     return whole[-1] if len(whole) < len(maps) else next((name for name in whole if name == "stage2"), whole[0])
 
 
-def _begun(made: ClassifierRecipe, start: tuple[str, Weights], frozen: str | None) -> dict[str, Any]:
+def _begun(facts: Facts, made: ClassifierRecipe, start: tuple[str, Weights], frozen: str | None) -> dict[str, Any]:
     """The fields of a recipe that begins with given weights."""
     name, weights = start
-    fields: dict[str, Any] = {"start": name, "lower_lr": 0.1, "frozen": frozen, "classifier": "fitted"}
+    fields: dict[str, Any] = {"start": name, "lower_lr": 0.1, "frozen": frozen}
+    if facts.train < _MANY:
+        fields["classifier"] = "fitted"  # more pictures teach it soon
     if weights.model == made.model:
         fields["changes"] = dict(weights.changes)
     if weights.preprocessing is not None:
@@ -241,9 +245,9 @@ def _schedule(facts: Facts, made: ClassifierRecipe) -> str:
 
 def _with_start(made: ClassifierRecipe) -> str:
     still = f"up to {made.frozen} it stands still, what else it" if made.frozen else "what it"
+    fitted = "; a new classifier is fitted to its features first" if made.classifier == "fitted" else ""
     return (
-        f"begins with {made.start}: {still} brought learns at {made.lower_lr:g} times the rate of what is new; "
-        "a new classifier is fitted to its features first"
+        f"begins with {made.start}: {still} brought learns at {made.lower_lr:g} times the rate of what is new{fitted}"
     )
 
 

@@ -42,6 +42,7 @@ def describe_run(run: Run, published: Published) -> RunReport:
         recipe=run.recipe.to_dict(),
         rows=rows,
         departures=[] if for_a_folder(run.recipe) else run.record["departures"],
+        said=run.record.get("said", ()),
         environment={**_over(sessions), "precision": run.record["precision"], "sessions": len(sessions)}
         if sessions
         else {},

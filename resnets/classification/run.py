@@ -70,8 +70,10 @@ class Run:
         return read_json(path, EVALUATION_FIELDS) if path.exists() else None
 
 
-def new_run(recipe: ClassifierRecipe, folder: Path, device: str = "auto") -> Run:
+def new_run(recipe: ClassifierRecipe, folder: Path, device: str = "auto", said: Sequence[str] = ()) -> Run:
     """A run that `carry_out` can begin; nothing is written before its data are there.
+
+    `said`: what was found of the data, and why the recipe is as it is; its record and its page keep that.
 
     ValueError where `folder` is not empty, or where device and precision do not go together.
     """
@@ -89,20 +91,21 @@ def new_run(recipe: ClassifierRecipe, folder: Path, device: str = "auto") -> Run
         "device": where.type,
         "precision": precision,
         "departures": departures(recipe, precision),
+        "said": list(said),
         "data": None,
         "sessions": [],
     }
     return Run(folder, recipe, record)
 
 
-def begin(recipe: ClassifierRecipe, folder: Path, device: str = "auto") -> Run:
+def begin(recipe: ClassifierRecipe, folder: Path, device: str = "auto", said: Sequence[str] = ()) -> Run:
     """`new_run`; after torchrun has started its processes anew, the run that they had begun, to go on with."""
     if restarted() and (folder / RECIPE).exists():
         run = open_run(folder)
         sessions = run.record["sessions"]
         if run.recipe == recipe and sessions and sessions[-1].get("launch") == launched():
             return run
-    return new_run(recipe, folder, device)
+    return new_run(recipe, folder, device, said)
 
 
 def open_run(folder: Path) -> Run:

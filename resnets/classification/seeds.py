@@ -22,15 +22,17 @@ from resnets.training.recipe import changed_fields
 from resnets.training.window import Diverged
 
 
-def runs_of(recipes: Sequence[ClassifierRecipe], folders: Sequence[Path], device: str = "auto") -> list[Run]:
-    """A run for each recipe: a new one, or the one in its folder, to go on with.
+def runs_of(
+    recipes: Sequence[ClassifierRecipe], folders: Sequence[Path], device: str = "auto", said: Sequence[str] = ()
+) -> list[Run]:
+    """A run for each recipe: a new one, or the one in its folder, to go on with. `said` as `new_run` takes it.
 
     ValueError where a folder holds another run, or something else.
     """
     runs = []
     for recipe, folder in zip(recipes, folders, strict=True):
         if not (folder / RECIPE).exists():
-            runs.append(new_run(recipe, folder, device))
+            runs.append(new_run(recipe, folder, device, said))
             continue
         run = open_run(folder)
         if changed := changed_fields(recipe.to_dict(), run.recipe.to_dict()):

@@ -137,6 +137,7 @@ def _contents(run: RunReport) -> dict[str, Any]:
             "Environment": words.flatten(run.environment),
         },
         "departures": list(run.departures),
+        "said": list(run.said),
     }
 
 

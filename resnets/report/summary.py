@@ -25,6 +25,8 @@ class RunReport:
     what happened."""
     departures: Sequence[str] = ()
     """What the run departs from the paper in, a sentence each."""
+    said: Sequence[str] = ()
+    """What was found of the data before training, and why the recipe is as it is, a line each."""
     environment: Mapping[str, Any]
     """Hardware and versions; its `device` is named at the top of the page."""
     data: Mapping[str, Any]
