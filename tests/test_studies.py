@@ -4,6 +4,7 @@ import copy
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from matplotlib.axes import Axes
 from torch import Tensor, nn
 
+from resnets.classification.recipes import recipe
 from resnets.cli import main
 from resnets.data.augment import Stream, crop_flip
 from resnets.evaluation.gradients import gradient_norms
@@ -24,8 +26,9 @@ from resnets.evaluation.responses import layer_responses
 from resnets.models.blocks import Basic
 from resnets.models.cifar import CifarResNet
 from resnets.models.factory import create_model, load
+from resnets.models.weights import read_weights
 from resnets.paper.learning import gradients_while_learning, steps_to
-from resnets.paper.subjects import batches_of, fresh, images_of
+from resnets.paper.subjects import batches_of, fresh, images_of, named, subject
 from resnets.report import studies as figures
 
 
@@ -299,6 +302,23 @@ def test_a_run_that_has_not_finished_shows_its_last_checkpoint(
     assert main(["study", "responses", str(copy), "--images", "30", "--out", str(tmp_path / "f.png"), "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["networks"]
     assert found["name"] == "cifar_resnet8 after 24 iterations"
+
+
+def test_a_network_of_another_length_of_training_says_so(run: Path) -> None:
+    """So that Figure 7 does not take it for the paper's."""
+    weights = read_weights(run / "model.safetensors")
+    assert weights.recipe is not None
+    (iterations, name), usual = (weights.recipe[field] for field in ("iterations", "name")), recipe("cifar10-resnet20")
+    assert iterations != recipe(name).iterations
+    assert subject(str(run), torch.device("cpu")).name == f"{weights.model} after {iterations} iterations"
+    for given, said in (
+        (usual, "cifar_resnet20"),
+        (replace(usual, iterations=6_400), "cifar_resnet20 after 6,400 iterations"),
+        (replace(usual, name="folder-resnet20"), "cifar_resnet20 after 64,000 iterations"),
+    ):
+        assert named(replace(weights, model="cifar_resnet20", recipe=given.to_dict())) == said
+    assert named(replace(weights, model="cifar_resnet20", recipe=None)) == "cifar_resnet20"
+    assert named(read_weights("cifar_resnet20")) == "cifar_resnet20"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Networks that a study looks at, trained, still in training or new, and the images it shows them."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from resnets.classification.recipe import ClassificationRecipe
+from resnets.classification.recipes import recipe
 from resnets.classification.run import RECIPE, open_run
 from resnets.classification.trained import preprocessing_of
 from resnets.data.images import ImageSet
@@ -15,6 +17,7 @@ from resnets.data.sources import data_home, open_data
 from resnets.data.statistics import Kind, statistics
 from resnets.models.catalog import row
 from resnets.models.factory import create_model, load
+from resnets.models.layouts import Weights
 from resnets.models.weights import read_weights
 from resnets.preprocessing import Preprocessing
 from resnets.training.checkpoint import newest
@@ -29,6 +32,7 @@ class Subject:
     """A network that is looked at."""
 
     name: str
+    """That of its network; of another length of training than its recipe's, how long."""
     model: nn.Module
     expected: Preprocessing
     step: int | None
@@ -59,10 +63,28 @@ def subject(source: str, device: torch.device) -> Subject:
         expected = _expected(run.recipe.data, run.recipe.model, run.recipe.normalisation)
         model = create_model(run.recipe.model, len(expected.classes), **run.recipe.changes)
         model.load_state_dict(state.model)
-        name = f"{run.recipe.model} after {state.step:,} iterations"
-        return Subject(name, model.to(device), expected, state.step)
-    model = load(source)
-    return Subject(str(model.spec_name), model.to(device), preprocessing_of(source, model), None)
+        return Subject(_after(run.recipe.model, state.step), model.to(device), expected, state.step)
+    weights = read_weights(source)
+    model = load(weights)
+    return Subject(named(weights), model.to(device), preprocessing_of(source, model), None)
+
+
+def named(weights: Weights) -> str:
+    """What a study calls a trained network.
+
+    A surrogate says that it is one, so that it is not taken for a network that was trained as its paper says.
+    """
+    if weights.recipe is None:
+        return weights.model
+    name, iterations = weights.recipe["name"], weights.recipe["iterations"]
+    with suppress(ValueError):  # a recipe for somebody's own pictures
+        if recipe(name).iterations == iterations:
+            return weights.model
+    return _after(weights.model, iterations)
+
+
+def _after(model: str, iterations: int) -> str:
+    return f"{model} after {iterations:,} iterations"
 
 
 def fresh(name: str, data: str, seed: int, device: torch.device) -> Subject:
