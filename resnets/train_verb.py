@@ -76,6 +76,7 @@ def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
     from resnets.classification.report import report_run
     from resnets.classification.run import open_run
     from resnets.paper.published import test_error
+    from resnets.report.summary import may_be_chance
 
     page = report_run(folder, test_error)
     result = result_of(open_run(folder))
@@ -86,8 +87,9 @@ def _trained(folder: Path, results: str | None) -> tuple[dict[str, Any], str]:
         inside = "inside" if band[0] <= result["test_error"] <= band[1] else "outside"
         errors += f", {inside} the expected {band[0]:g} to {band[1]:g} %"
     if baseline := result["baseline"]:
-        reached = "" if result["test_error"] <= baseline["test_error"] else ", which training has not reached"
-        errors += f"; a linear classifier on the features of the start: {baseline['test_error']:.2f} %{reached}"
+        errors += f"; a linear classifier on the features of the start: {baseline['test_error']:.2f} %"
+        if result["test_error"] > baseline["test_error"]:
+            errors += f", which training has not reached{may_be_chance(baseline)}"
     return {"run": str(folder), **result}, f"{folder}: {errors}; {page}"
 
 

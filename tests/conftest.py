@@ -22,6 +22,8 @@ from resnets.classification.recipe import ClassificationRecipe  # noqa: E402 - a
 from resnets.classification.recipes import recipe  # noqa: E402 - after the hook
 from resnets.cli import main  # noqa: E402
 from resnets.models import identify, preact, resnet  # noqa: E402
+from resnets.models.catalog import blueprint  # noqa: E402
+from resnets.models.stages import below  # noqa: E402
 from resnets.training.recipe import override  # noqa: E402
 
 TINY = (
@@ -68,9 +70,12 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The catalogue's networks for ImageNet, all their layers, with few channels."""
     for module in (resnet, preact):
         monkeypatch.setattr(module, "WIDTHS", WIDTHS)
-    identify._beginning.cache_clear()
+    remembered = (identify._beginning, below, blueprint)
+    for known in remembered:
+        known.cache_clear()
     yield
-    identify._beginning.cache_clear()
+    for known in remembered:
+        known.cache_clear()
 
 
 @pytest.fixture

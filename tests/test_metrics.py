@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score, zero_one_loss
 from torch import nn
 
 from resnets.data.digits import digits
-from resnets.evaluation.metrics import count, near_ties, wilson
+from resnets.evaluation.metrics import chance, count, near_ties, wilson
 from resnets.evaluation.protocols import single_view
 from resnets.models.factory import create_model
 from resnets.preprocessing import Preprocessing
@@ -196,3 +197,10 @@ def test_precision_is_as_asked() -> None:
     for precision in ("fp32", "bf16"):
         assert single_view(Watcher(), digits("test").images[:4], normalise, precision).dtype == torch.float32
     assert kinds == [torch.float32, torch.bfloat16]
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 0), (3, 3), (5, 0), (9, 1), (7, 5), (40, 61), (700, 600)])
+def test_chance_is_the_exact_test_of_a_fair_coin(one: int, other: int) -> None:
+    assert chance(one, other) == chance(other, one)
+    theirs = binomtest(one, one + other).pvalue if one + other else 1.0
+    assert chance(one, other) == pytest.approx(theirs, rel=1e-9)

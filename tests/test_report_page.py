@@ -220,6 +220,9 @@ def test_the_linear_classifier_stands_beside_the_test_error(linear: float, worse
     text = written(tmp_path, report(evaluation=given)).text
     assert f"A linear classifier {linear:.2f} %" in text
     assert ("the trained one is worse" in text) == worse
+    counted = {"only_it": 7, "only_network": 5, "chance": 0.77}
+    text = written(tmp_path, report(evaluation={**given, "baseline": {**given["baseline"], **counted}})).text
+    assert ("which may be chance (of pictures that one has right, it has 7, the trained one 5)" in text) == worse
 
 
 def test_pictures_with_what_speaks_for_the_answer(tmp_path: Path) -> None:

@@ -223,8 +223,12 @@ def test_a_partial_start(pictures: str, partial: Path, tmp_path: Path, capsys: A
     assert after["fc.weight"].shape[0] == 2
     # The baseline, from the pictures and the file alone.
     stored = json.loads((run / "evaluation.json").read_text())["baseline"]
+    compared = {name: stored.pop(name) for name in ("only_it", "only_network", "chance")}
     assert stored == _baseline_by_hand(pictures, partial)
-    told = json.loads((run / "evaluation.json").read_text())["top1_error"] <= stored["test_error"]
+    network_wrong = json.loads((run / "evaluation.json").read_text())["top1_wrong"]
+    assert compared["only_it"] - compared["only_network"] == network_wrong - stored["test_wrong"]
+    assert compared["only_it"] <= network_wrong
+    told = network_wrong <= stored["test_wrong"]
     assert f"a linear classifier on the features of the start: {stored['test_error']:.2f} %" in out
     assert ("which training has not reached" in out) != told
     page = (run / "report.html").read_text()
@@ -240,7 +244,7 @@ def test_a_partial_start(pictures: str, partial: Path, tmp_path: Path, capsys: A
     for split in ("train", "test"):
         ours, given = (open_photographs(data, split).read for data in (run / "split.csv", pictures))
         assert [ours(index) for index in range(4)] == [given(index) for index in range(4)]
-    assert json.loads((tmp_path / "results.jsonl").read_text())["baseline"] == stored
+    assert json.loads((tmp_path / "results.jsonl").read_text())["baseline"] == stored | compared
     _goes_on_with_the_same_start_only(run, partial, capsys)
 
 

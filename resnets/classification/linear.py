@@ -21,6 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from resnets.classification.data import Data
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.start import first_network, last_whole_map
+from resnets.evaluation.metrics import chance
 from resnets.files import say
 from resnets.models.factory import classifier_of
 from resnets.ranks import on_first
@@ -47,13 +48,18 @@ class Linear:
 # Beside a result
 
 
-def linear_baseline(recipe: ClassifierRecipe, data: Data, device: torch.device) -> dict[str, Any] | None:
+def linear_baseline(
+    recipe: ClassifierRecipe, data: Data, device: torch.device, scores: Float[Tensor, "N C"]
+) -> dict[str, Any] | None:
     """The error of a logistic regression on the features of the recipe's start; None where there is no start.
 
     The features of an image are the averages over the highest map that is the start's alone (a start may be partial),
     of the image as a test sees it. Fitted to the training images, tested on the test images of the run; classes weigh
-    as in training. Returns `test_error` in percent, `test_wrong`, `images`, `train_images`, and `features`, the name of
-    the map.
+    as in training. `scores` of the test images are the trained network's.
+
+    Returns `test_error` in percent, `test_wrong`, `images`, `train_images`, `features`, the name of the map; and how
+    many test images only it and only the network get right, `only_it` and `only_network`, with `chance`, how likely
+    that is for two that are equally good (`metrics.chance`).
     """
     if recipe.start is None:
         return None
@@ -65,13 +71,20 @@ def linear_baseline(recipe: ClassifierRecipe, data: Data, device: torch.device) 
     model = beginning.model.to(device)
     averages = partial(_averages, model, stage)
     linear = _fitted(recipe, data, model, averages)
-    wrong = int((linear(_features(model, averages, data, data.test)).argmax(1) != data.test.labels.cpu()).sum())
+    labels = data.test.labels.cpu()
+    right, network = (
+        said.argmax(1) == labels for said in (linear(_features(model, averages, data, data.test)), scores.cpu())
+    )
+    wrong, only_it, only_network = (int(which.sum()) for which in (~right, right & ~network, network & ~right))
     return {
         "test_error": 100 * wrong / len(data.test),
         "test_wrong": wrong,
         "images": len(data.test),
         "train_images": len(_few(data.train)),
         "features": stage,
+        "only_it": only_it,
+        "only_network": only_network,
+        "chance": chance(only_it, only_network),
     }
 
 

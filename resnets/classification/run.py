@@ -232,7 +232,7 @@ def _leave(run: Run, task: Classification, outcome: Outcome, scores: Tensor) -> 
         "seconds": outcome.seconds,
         "train_error": last_row(run.folder)["train_error"],
         "validation_error": outcome.errors.get("validation_error"),
-        "baseline": linear_baseline(run.recipe, task.data, task.device),
+        "baseline": linear_baseline(run.recipe, task.data, task.device, scores),
         **notable(scores, test.labels),
     }
     write_json(run.folder / EVALUATION, evaluation)

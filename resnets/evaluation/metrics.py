@@ -91,3 +91,14 @@ def wilson(wrong: int, images: int, confidence: float = 0.95) -> tuple[float, fl
     half = z * math.sqrt(share * (1 - share) / images + z * z / (4 * images**2))
     low, high = ((middle + sign * half) / (1 + z * z / images) for sign in (-1, 1))
     return 100 * max(low, 0.0), 100 * min(high, 1.0)
+
+
+def chance(one: int, other: int) -> float:
+    """How often two equally good classifiers would differ as much, or more, on as many pictures.
+
+    `one` and `other`: of the same pictures, how many only the first and only the second gets right. The exact
+    two-sided test of McNemar.
+    """
+    differing = one + other
+    tail = sum(math.comb(differing, k) for k in range(min(one, other) + 1))
+    return min(1.0, 2 * tail / 2**differing)

@@ -10,6 +10,8 @@ from resnets.report import words
 from resnets.report.curves import Curve
 
 Row = Mapping[str, Any]
+_UNLIKELY = 0.05
+"""What is said of chance, below it and from it on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +41,8 @@ class RunReport:
     their order, its last three None where the class has no images; `confusion` (C, C), rows the true classes;
     `mistakes`, the worst first: [{image uint8 (3, H, W), true, predicted, probability 0 to 1, index}], perhaps with
     `map`, float (h, w), what speaks for the predicted class where; `right`, the same of right answers; `confused`, by
-    (true, predicted) pictures uint8 (3, H, W) of that mistake; `baseline`, None or `test_error` and `features`, of a
-    linear classifier on the features that training began with."""
+    (true, predicted) pictures uint8 (3, H, W) of that mistake; `baseline`, None or `test_error` and `features` of a
+    linear classifier on the features that training began with, and perhaps `only_it`, `only_network` and `chance`."""
     iterations: int | None = None
     """How many steps the recipe asks for."""
     seconds: float | None = None
@@ -108,7 +110,8 @@ def headlines(run: RunReport) -> list[tuple[str, str, str]]:
     lines = [_test_headline(run, rows)]
     if run.evaluation and (baseline := run.evaluation.get("baseline")):
         remark = f"on the features of the start ({baseline['features']}), without training the network"
-        remark += "; the trained one is worse" if run.evaluation["top1_error"] > baseline["test_error"] else ""
+        if run.evaluation["top1_error"] > baseline["test_error"]:
+            remark += f"; the trained one is worse{may_be_chance(baseline)}"
         lines.append(("A linear classifier", words.percent(baseline["test_error"]), remark))
     if run.published is not None:
         lines.append(("Test error in the paper", words.percent(run.published), _against_paper(run)))
@@ -130,6 +133,14 @@ def headlines(run: RunReport) -> list[tuple[str, str, str]]:
         remarks.append(f"{speed:,.{0 if speed >= 10 else 1}f} training images a second")
     lines.append(("Time", words.duration(run.seconds), "; ".join(remarks)))
     return lines
+
+
+def may_be_chance(baseline: Mapping[str, Any]) -> str:
+    """What is to be added where a network is worse than `baseline`: whether that could as well be chance."""
+    if baseline.get("chance", 0.0) < _UNLIKELY:
+        return ""
+    it, network = baseline["only_it"], baseline["only_network"]
+    return f", which may be chance (of pictures that one has right, it has {it}, the trained one {network})"
 
 
 def _test_headline(run: RunReport, rows: Sequence[Row]) -> tuple[str, str, str]:
