@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from torch import Tensor, nn
 
 from resnets.classification.recipes import recipe
@@ -346,6 +347,13 @@ def _drawn(axes: Axes) -> list[list[float]]:
 
 def test_the_figures_hold_the_data() -> None:
     above, below = figures.responses({"a": [3.0, 1.0, 2.0], "b": [0.5, 0.4, 0.3]}).axes
+    assert (above.get_yscale(), above.get_ylim()[0]) == ("linear", 0)
+    names = ["cifar_resnet20", *(f"cifar_{net} after 6,400 iterations" for net in ("plain20", "plain56", "resnet56"))]
+    figure = figures.responses({name: [30.0, 1.0, 2.0] for name in names})
+    assert figure.axes[0].get_yscale() == "log"
+    FigureCanvasAgg(figure).draw()
+    legend = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= legend.x0 < legend.x1 <= figure.bbox.x1
     assert _drawn(above) == [[3, 1, 2], [0.5, 0.4, 0.3]]
     assert _drawn(below) == [[3, 2, 1], [0.5, 0.4, 0.3]]
     figure = figures.lesions({"net": (8.0, {"layer1.0": 12.0, "layer1.1": 9.0})})

@@ -13,11 +13,16 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from resnets.report.style import COLOURS, INK, MUTED, drawable, new_figure, styled
 
 Numbers = Sequence[float]
+_FAR = 10.0
+"""A response larger than that, where BN begins with 1, would leave no room for others on a linear axis."""
 
 
 @styled
 def responses(networks: Mapping[str, Numbers], width: float = 7.6) -> Figure:
-    """The paper's Figure 7: the standard deviation of each layer's response; above in their order, below sorted."""
+    """The paper's Figure 7: the standard deviation of each layer's response; above in their order, below sorted.
+
+    On logarithmic axes where one layer would flatten all others to the ground.
+    """
     figure = new_figure(width, 0.72 * width)
     panels = figure.subplots(2, 1)
     titles = ("in the order of the layers", "sorted by size")
@@ -27,7 +32,10 @@ def responses(networks: Mapping[str, Numbers], width: float = 7.6) -> Figure:
             _line(axes, range(1, len(shown) + 1), shown, f"{title[:6].strip()}:{name}", index)
         axes.set_title(f"Responses {title}")
         axes.set_ylabel("standard deviation")
-        axes.set_ylim(bottom=0)
+        if max(map(max, networks.values())) > _FAR:
+            _logarithmic(axes)
+        else:
+            axes.set_ylim(bottom=0)
         _whole_numbers(axes)
     panels[1].set_xlabel("3×3 convolution")
     _names(figure, networks)
@@ -178,10 +186,15 @@ def _whole_numbers(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
 
 
+_SHORT = 26
+"""Letters of a name of which three have room side by side."""
+
+
 def _names(figure: Figure, networks: Mapping[str, object]) -> None:
     """A legend of the networks by colour."""
     handles = [
         figure.axes[0].plot([], [], color=COLOURS[index % len(COLOURS)], linewidth=1.6, label=drawable(name, 48))[0]
         for index, name in enumerate(networks)
     ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=min(3, len(handles)), labelcolor=INK)
+    columns = 3 if max(map(len, networks)) <= _SHORT else 2
+    figure.legend(handles=handles, loc="outside lower left", ncols=min(columns, len(handles)), labelcolor=INK)
