@@ -12,10 +12,11 @@ from PIL.PngImagePlugin import PngInfo
 from resnets.paper import images, published
 from resnets.paper.blocks import BLOCKS
 from resnets.paper.documents import main
-from resnets.paper.images import CIFAR10, cifar10_runs, draw_cifar10, stale_figures
+from resnets.paper.images import CIFAR10, SHORT, cifar10_runs, draw_cifar10, draw_short, short_runs, stale_figures
 from resnets.paper.published import BANDS, MEAN_BANDS
 
 BF16 = "precision: bf16 (paper: fp32)"
+_DEPARTS = ["iterations: 6400 (paper: 64000)", "milestones: 3200, 4800 (paper: 32000, 48000)", BF16]
 CURVE = {"steps": [1000, 2000, 3000], "train_error": [30.0, 10.0, 5.0], "test_error": [35.0, 12.0, 9.0]}
 
 
@@ -109,6 +110,25 @@ def test_what_is_drawn_are_the_lines(root: Path) -> None:
     np.testing.assert_allclose(residual["ResNet:20:test:mean"], [[1000, 35], [2000, 12], [3000, 8.6]])
     np.testing.assert_allclose(plain["plain:20:published"], [[1, 9.7]])
     np.testing.assert_allclose(residual["ResNet:20:published"], [[1, 8.75]])
+
+
+def test_the_short_schedule_has_a_figure_of_its_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That says it is a surrogate, has no mark of the paper's, and room for what ends high."""
+    short = {"iterations": 6_400, "departures": _DEPARTS}
+    no_curve = {key: value for key, value in line(**short).items() if key != "curve"}
+    write(root, line("plain20", error=9.6), no_curve, line("plain56", error=60.0, **short), line(seed=1, **short))
+    runs = short_runs(root / "results")
+    assert [(run["name"], run["seed"]) for run in runs] == [("cifar10-plain56", 0), ("cifar10-resnet20", 1)]
+    figure = draw_short(runs)
+    assert figure.get_suptitle() == "A surrogate: a tenth of the paper's iterations"
+    drawn = [str(one.get_gid()) for axes in figure.axes for one in axes.lines]
+    assert "plain:56:test:mean" in drawn
+    assert not any("published" in name for name in drawn)
+    assert [axes.get_ylim() for axes in figure.axes] == [(0, 70)] * 2
+    assert draw_short(runs[1:]).axes[0].get_ylim() == (0, 40)
+    assert f"({Path(SHORT).relative_to('docs')})" in BLOCKS["reproduced"](root / "results")
+    write(root, no_curve)
+    assert "cifar10-short.png" not in BLOCKS["reproduced"](root / "results")
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ _AXES = {
     ("imagenet", "short"): (20.0, 80.0),
 }
 """Where the axes begin and end, in percent: the paper's, and others where that would hide a shorter run."""
-_WHOLE = (0.0, 100.0)
+_WHOLE, _HIGHER = (0.0, 100.0), 70.0
+"""Where a shorter run ends so high that those would hide it: all of it, or up to there if that shows the end."""
 _NETS = re.compile(r"(cifar10|imagenet)-(plain|resnet)(\d+)(?:_a)?")
 
 
@@ -43,6 +44,8 @@ def curves_figure(rows: Sequence[Row], scale: str) -> Figure:
                 nets[named[2]].setdefault(int(named[3]), []).append(curve)
                 axes = _AXES.get((named[1], scale), _WHOLE)
             others.append(curve)
+    if scale in SURROGATES and others and (highest := max(curve.test_error[-1] or 0.0 for curve in others)) > axes[1]:
+        axes = (axes[0], _HIGHER) if highest < _HIGHER else _WHOLE
     if sum(len(seeds) for family in nets.values() for seeds in family.values()) < len(others):
         figure = error_curves(others)
     else:

@@ -15,13 +15,16 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
 
+from resnets.paper.curves import curves_figure
 from resnets.paper.lines import Record, papers_own, read_lines
 from resnets.paper.published import test_error
 from resnets.paper.studies import STUDIES, draw
+from resnets.paper.targets import TARGETS
 from resnets.paper.units import UNITS, draw_units, image, unit_records
+from resnets.paper.verdicts import Row, rows_of
 from resnets.report.figures import Curve, degradation, save_png
 
-CIFAR10 = "docs/images/cifar10.png"
+CIFAR10, SHORT = "docs/images/cifar10.png", "docs/images/cifar10-short.png"
 _DIGEST = "SHA-256 of the data"
 """The text in the PNG that holds the digest."""
 
@@ -55,6 +58,25 @@ def draw_cifar10(runs: list[Record]) -> Figure:
     return degradation(nets["plain"], nets["resnet"])
 
 
+def short_runs(results: Path) -> list[Record]:
+    """The curves of the nets of Figure 6 by the short schedule."""
+    lines = read_lines(results / "cifar10.jsonl")
+    rows = rows_of(TARGETS["figure6"], "short", sorted({line["seed"] for line in lines}), lines)
+    return [
+        {"name": row.entry.name, "seed": run["seed"], "curve": run["curve"]}
+        for row in rows
+        for run in row.runs
+        if "curve" in run
+    ]
+
+
+def draw_short(runs: list[Record]) -> Figure:
+    """Figure 6 as a surrogate, which the figure says."""
+    entries = {entry.name: entry for entry in TARGETS["figure6"].entries}
+    names = dict.fromkeys(run["name"] for run in runs)
+    return curves_figure([Row(entries[n], "short", [run for run in runs if run["name"] == n]) for n in names], "short")
+
+
 def newest_study(what: str, results: Path) -> list[Record]:
     """The newest line of a study in `studies.jsonl`, but for what says when and where; none where there is none."""
     lines = [line for line in read_lines(results / "studies.jsonl") if line["study"] == what]
@@ -69,6 +91,7 @@ def study_image(what: str) -> str:
 
 FIGURES: dict[str, DocumentFigure] = {
     CIFAR10: DocumentFigure(cifar10_runs, draw_cifar10),
+    SHORT: DocumentFigure(short_runs, draw_short),
     **{
         study_image(what): DocumentFigure(partial(newest_study, what), lambda lines: draw(lines[0])) for what in STUDIES
     },

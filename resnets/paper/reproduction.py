@@ -7,7 +7,7 @@ from resnets.paper.counts import counts_markdown
 from resnets.paper.entries import SURROGATES, Target
 from resnets.paper.figure7 import claims_of, figure7_markdown, newest_responses
 from resnets.paper.figure7 import rows_of as medians_of
-from resnets.paper.images import study_image
+from resnets.paper.images import SHORT, short_runs, study_image
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import conditions, listed, missing, table
 from resnets.paper.reproduce import listing
@@ -19,8 +19,12 @@ from resnets.paper.verdicts import OPEN, differences, judged, rows_of
 def reproduced(results: Path) -> str:
     """All targets of which something was measured, at the paper's scale and at shorter ones."""
     lines = read_lines(results / "cifar10.jsonl")
-    parts = [_target(name, target, lines) for name, target in TARGETS.items() if name != "choices"]
-    return "\n\n".join(filter(None, parts)) or missing("resnets reproduce table6 --results results/cifar10.jsonl")
+    parts = {name: _target(name, target, lines) for name, target in TARGETS.items() if name != "choices"}
+    if short_runs(results):
+        parts["figure6"] += f"\n\n![The curves of `figure6`, {SURROGATES['short']}]({_beside(SHORT)})"
+    return "\n\n".join(filter(None, parts.values())) or missing(
+        "resnets reproduce table6 --results results/cifar10.jsonl"
+    )
 
 
 def choices(results: Path) -> str:
@@ -35,6 +39,11 @@ def _target(name: str, target: Target, lines: list[Record]) -> str:
     if not scales:
         return ""
     return "\n\n".join([f"### `{name}`: {target.title}", f"{target.source}. {target.remark}".strip(), *scales])
+
+
+def _beside(image: str) -> Path:
+    """Its path as documents in `docs` have it."""
+    return Path(image).relative_to("docs")
 
 
 def _scale(target: Target, scale: str, lines: list[Record]) -> str:
@@ -66,7 +75,7 @@ def studied(results: Path) -> str:
         lines = [line for line in read_lines(results / "studies.jsonl") if line["study"] == what]
         if not lines:
             continue
-        picture = f"![{title}]({Path(study_image(what)).relative_to('docs')})"
+        picture = f"![{title}]({_beside(study_image(what))})"
         line = lines[-1]
         parts += [f"### {title}", picture, words(line), f"`{line['command']}`", conditions([line])]
     measured = newest_responses(results)
