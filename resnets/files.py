@@ -18,6 +18,11 @@ def say(message: str, end: str = "\n") -> None:
         print(message, end=end, file=sys.stderr, flush=True)
 
 
+def counted(number: int, one: str, more: str | None = None) -> str:
+    """A number and what it is of, in a message: "1 picture", "2 pictures"; `more` where that is not `one` with an s."""
+    return f"{number:,} {one if number == 1 else more or f'{one}s'}"
+
+
 def caches() -> Path:
     """The folder for what can be had again: `resnets` in the user's cache folder."""
     if sys.platform == "darwin":

@@ -167,7 +167,7 @@ def test_what_is_not_a_folder_of_classes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="0 classes found, 2 or more"):
         folder(tmp_path, 8, "train")
     classes_of(tmp_path, {"a": 2})
-    with pytest.raises(ValueError, match="1 classes found, 2 or more"):
+    with pytest.raises(ValueError, match="1 class found, 2 or more"):
         folder(tmp_path, 8, "train")
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "readme.txt").touch()
@@ -183,7 +183,7 @@ def test_what_may_have_been_meant_is_said(tmp_path: Path) -> None:
     """An archive unpacked into a folder of its own, and pictures that nobody has sorted."""
     classes_of(tmp_path / "set/inner/train", {"ants": 2, "bees": 2})
     classes_of(tmp_path / "set/inner/val", {"ants": 2, "bees": 2})
-    with pytest.raises(ValueError, match=r"set: 1 classes found, .* expected; perhaps .*set/inner is meant$"):
+    with pytest.raises(ValueError, match=r"set: 1 class found, .* expected; perhaps .*set/inner is meant$"):
         folder(tmp_path / "set", 8, "train")
     (tmp_path / "flat").mkdir()
     for name in ("1.png", "2.png"):

@@ -214,7 +214,7 @@ GOOD = [(1.0, "n1", "a", "", 0.0), (2.0, "n2", "b", "", 0.0)]
     [
         (GOOD, "1\n3\n", "has '3' in it, allowed are the numbers of 2 classes"),
         (GOOD, "1\nx\n", "has 'x' in it"),
-        (GOOD[:1], "1\n", "1 classes found, 2 or more expected"),
+        (GOOD[:1], "1\n", "1 class found, 2 or more expected"),
         ([GOOD[0], (1.0, "n2", "b", "", 0.0)], "1\n", "two classes have one WordNet id or one number"),
     ],
 )

@@ -120,7 +120,7 @@ def test_one_class(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixtu
     for number in range(3):
         picture(tmp_path / "set/only" / f"{number}.jpg", number)
     assert main([*words, str(tmp_path / "set")]) == 2
-    assert "1 classes found, 2 or more sub-folders of pictures expected" in capsys.readouterr().err
+    assert "1 class found, 2 or more sub-folders of pictures expected" in capsys.readouterr().err
 
 
 def test_pictures_in_no_class_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from resnets.data.check import check
 from resnets.data.ranges import is_address
+from resnets.files import counted
 
 MOST = 20_000
 """Sets up to this size are decoded whole before training begins."""
@@ -28,7 +29,7 @@ def words_of(path: str, record: dict[str, Any]) -> list[str]:
     out = set(record.get("quarantined", ()))
     damaged = [f"{one['picture']} ({one['reason']})" for one in record["damaged"] if one["picture"] not in out]
     if damaged:
-        raise ValueError(f"{path}: {_counted(len(damaged), 'picture')} cannot be read: {_some(damaged)}; {mend}")
+        raise ValueError(f"{path}: {counted(len(damaged), 'picture')} cannot be read: {_some(damaged)}; {mend}")
     words = _words_on_classes(record)
     for same, verbs, phrase, remedy in (
         ("bytes", ("is", "are"), "in the test too, so the test error will be too good", f"; {mend}"),
@@ -36,7 +37,7 @@ def words_of(path: str, record: dict[str, Any]) -> list[str]:
     ):
         found = [name for one in record.get("in_both", ()) if one["same"] == same for name in one["train"]]
         if found := [name for name in found if name not in out]:
-            said = f"{_counted(len(found), 'training picture')} {verbs[len(found) > 1]}"
+            said = f"{counted(len(found), 'training picture')} {verbs[len(found) > 1]}"
             words.append(f"{said} {phrase}: {_some(found)}{remedy}")
     for same, what in (("bytes", "the same picture is"), ("look", "pictures that look alike are")):
         if groups := [one["pictures"] for one in record.get("two_classes", ()) if one["same"] == same]:
@@ -55,12 +56,8 @@ def _words_on_classes(record: dict[str, Any]) -> list[str]:
     tested = record.get("pictures", {}).get("test", 0)
     if 0 < tested < 400:
         points = 98 / math.sqrt(tested)  # half of a 95 % interval around 50 %
-        words.append(f"{_counted(tested, 'test picture')}: an error is known to about {points:.0f} points at most")
+        words.append(f"{counted(tested, 'test picture')}: an error is known to about {points:.0f} points at most")
     return words
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _some(names: list[str]) -> str:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from resnets.data.photographs import Photographs
+from resnets.files import counted
 
 KIT = "ILSVRC2012_devkit_t12"
 META, TRUTH = "meta.mat", "ILSVRC2012_validation_ground_truth.txt"
@@ -96,7 +97,7 @@ def _synsets(content: bytes, where: str) -> tuple[Synset, ...]:
     if len({synset.wnid for synset in found}) < len(found) or len({synset.number for synset in found}) < len(found):
         raise ValueError(f"{where}: two classes have one WordNet id or one number")
     if len(found) < 2:
-        raise ValueError(f"{where}: {len(found)} classes found, 2 or more expected")
+        raise ValueError(f"{where}: {counted(len(found), 'class', 'classes')} found, 2 or more expected")
     return tuple(sorted(found))
 
 

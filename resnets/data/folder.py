@@ -15,7 +15,7 @@ from resnets.data.photographs import Photographs
 from resnets.data.pictures import read_picture
 from resnets.data.quarantine import kept
 from resnets.data.split import fifth
-from resnets.files import Log, say
+from resnets.files import Log, counted, say
 from resnets.runtime import cores
 
 _SUFFIXES = (
@@ -151,7 +151,7 @@ def _classes(folder: Path) -> list[str]:
     found = _visible_folders(folder)
     if len(found) < 2:
         expected = "2 or more sub-folders of pictures expected"
-        raise ValueError(f"{folder}: {len(found)} classes found, {expected}{_hint(folder, found)}")
+        raise ValueError(f"{folder}: {counted(len(found), 'class', 'classes')} found, {expected}{_hint(folder, found)}")
     names = sorted(map(_normal, found))
     if twice := [name for name, after in pairwise(names) if name == after]:
         raise ValueError(f"{folder}: two sub-folders are both called {twice[0]!r}; rename one")

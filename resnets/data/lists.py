@@ -14,7 +14,7 @@ from resnets.data.images import ImageSet
 from resnets.data.photographs import Photographs
 from resnets.data.shard_index import first_twice
 from resnets.data.split import fifth
-from resnets.files import Log, say, write_atomic
+from resnets.files import Log, counted, say, write_atomic
 
 SUFFIXES = (".csv", ".parquet")
 _COLUMNS = ("path", "label", "class", "split")
@@ -75,7 +75,8 @@ def _classes(path: Path, rows: list[Row]) -> tuple[tuple[str, ...], list[int]]:
                 )
         classes = tuple(named.get(label) or str(label) for label in range(max(labels) + 1))
     if len(classes) < 2 or first_twice(classes) is not None:
-        raise ValueError(f"{path}: {len(set(classes))} classes found, 2 or more with names of their own are expected")
+        found = counted(len(set(classes)), "class", "classes")
+        raise ValueError(f"{path}: {found} found, 2 or more with names of their own are expected")
     return classes, labels
 
 
