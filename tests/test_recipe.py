@@ -116,7 +116,8 @@ def test_every_other_choice_is_a_departure_and_named() -> None:
         assert [phrase.partition(":")[0] for phrase in departures(replace(paper, **{name: value}), "fp32")] == [name]
     bookkeeping = {"name", "seed", "log_every", "evaluate_every", "checkpoint_every", "channels_last"}
     bookkeeping |= {"compile", "fused", "capture", "replay"}
-    elsewhere = {"model", "changes", "data", "precision", "validation_images", "warmup", "start", "frozen", "lower_lr"}
+    elsewhere = {"model", "changes", "data", "precision", "validation_images", "warmup"}
+    elsewhere |= {"start", "classifier", "frozen", "lower_lr"}
     assert set(changes) | bookkeeping | elsewhere == {field.name for field in fields(ClassificationRecipe)}
     risen = departures(replace(paper, warmup="linear", warmup_iterations=400), "fp32")
     assert [phrase.partition(":")[0] for phrase in risen] == ["warmup", "warmup_iterations"]
