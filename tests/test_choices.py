@@ -83,8 +83,8 @@ def test_differences_are_taken_seed_by_seed(tmp_path: Path, capsys: pytest.Captu
     results = tmp_path / "cifar10.jsonl"
     results.write_text("".join(json.dumps(one) + "\n" for one in _lines()))
     text = BLOCKS["choices"](tmp_path)
-    assert f"| {NET}, decay of all | 13.55 ± 0.07 (2 seeds) | +0.30 ± 0.28 |" in text
-    assert "| cifar10-resnet20-45k | 15.00 (seed 7) |  |" in text
+    assert f"| {NET}, decay of all | 13.55 ± 0.07 (2 seeds) | 1.00 ± 0.00 | +0.30 ± 0.28 |" in text
+    assert "| cifar10-resnet20-45k | 15.00 (seed 7) | 1.00 |  |" in text
     assert "less that of cifar10-resnet20, seed by seed" in text
     words = ["plan", "choices", "--scale", "short", "--only", "decay of all", "--seeds", "0..1"]
     assert main([*words, "--results", str(results), "--json"]) == 0

@@ -71,6 +71,22 @@ def test_targets_that_were_measured_stand_in_the_document(tmp_path: Path) -> Non
     assert "### `choices`" not in text  # which has a block of its own
 
 
+def test_what_came_out_and_what_did_not_stands_first(tmp_path: Path) -> None:
+    assert BLOCKS["in-short"](tmp_path).startswith("Not measured yet: `resnets reproduce")
+    tenth = ("iterations=6400", "milestones=3200,4800")
+    deep = line("cifar10-resnet56", 0, 17.4, *tenth)
+    lines = [line(NET, 0, 13.4, *tenth), line(NET, 4, 8.5), deep, line("cifar10-resnet110", 0, 9.9)]
+    write(tmp_path / "cifar10.jsonl", *({**one, "environment": ENVIRONMENT} for one in lines))
+    text = BLOCKS["in-short"](tmp_path)
+    assert "| `table6` | the paper's recipe | 2 of 6 | 1 of 2 |  |" in text
+    assert "| `table6` | a tenth of the paper's iterations, a surrogate | 2 of 6 |  | 0 of 1 |" in text
+    assert "- cifar10-resnet110 is outside the band: 9.90 %. In `table6`, `figure6`; the paper's recipe." in text
+    worse = "ResNet-56 is better than ResNet-20: does not hold (-4.00 points; asked are more than 0)"
+    assert f"- {worse}. In `table6`, `figure6`; a tenth of the paper's iterations, a surrogate." in text
+    write(tmp_path / "cifar10.jsonl", {**lines[1], "environment": ENVIRONMENT})
+    assert BLOCKS["in-short"](tmp_path).endswith("All that was measured comes out.")
+
+
 def test_counts_and_targets(tmp_path: Path) -> None:
     assert "| `resnet50` | 50 | 25,557,032 | 3,857,973,248 | 3.8e9 | as printed |" in BLOCKS["counts"](tmp_path)
     assert "| `table6` | test error on CIFAR-10 |" in BLOCKS["targets"](tmp_path)

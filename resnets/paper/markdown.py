@@ -1,6 +1,7 @@
 """Tables and phrases of documents, in Markdown."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -34,12 +35,29 @@ def listed(things: Iterable[object]) -> str:
     return ", ".join(map(str, things))
 
 
+def in_docs(image: str) -> Path:
+    """The path of an image as documents in `docs` have it."""
+    return Path(image).relative_to("docs")
+
+
 def conditions(lines: Iterable[Record]) -> str:
-    """Hardware, precision and versions of all `lines`, each said once."""
-    said = dict.fromkeys(_here(line, line.get("environment", line)) for line in lines)
-    return " ".join(said)
+    """Hardware, precision and versions of all `lines`, each said once: what lines share is said for all of them."""
+    hardware: dict[str, dict[str, dict[str, None]]] = {}
+    for line in lines:
+        environment = line.get("environment", line)
+        commits = hardware.setdefault(f"{line['device']}, {line['precision']}", {}).setdefault(
+            _versions(environment), {}
+        )
+        commits[environment["commit"] or "unknown"] = None
+    return " ".join(
+        f"On {where}; {'; '.join(f'{versions} at {_commits(list(commits))}' for versions, commits in those.items())}."
+        for where, those in hardware.items()
+    )
 
 
-def _here(line: Record, environment: Record) -> str:
-    versions = f"torch {environment['torch']}, Python {environment['python']}, resnets {environment['resnets']}"
-    return f"On {line['device']}, {line['precision']}; {versions} at commit {environment['commit'] or 'unknown'}."
+def _versions(environment: Record) -> str:
+    return f"torch {environment['torch']}, Python {environment['python']}, resnets {environment['resnets']}"
+
+
+def _commits(commits: Sequence[str]) -> str:
+    return f"commit {commits[0]}" if len(commits) == 1 else f"commits {listed(commits)}"

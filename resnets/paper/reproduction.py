@@ -1,65 +1,156 @@
 """The blocks of docs/reproduction.md: each target as far as it was measured, from the lines of results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from resnets.paper.counts import counts_markdown
 from resnets.paper.entries import SURROGATES, Target
-from resnets.paper.figure7 import claims_of, figure7_markdown, newest_responses
-from resnets.paper.figure7 import rows_of as medians_of
-from resnets.paper.images import SHORT, short_runs, study_image
+from resnets.paper.images import SHORT, short_runs
 from resnets.paper.lines import Record, read_lines
-from resnets.paper.markdown import conditions, listed, missing, table
+from resnets.paper.markdown import conditions, each, in_docs, listed, missing, table
 from resnets.paper.reproduce import listing
+from resnets.paper.studied import studied
 from resnets.paper.tabled import claims_lines, compared, notes, table_markdown
 from resnets.paper.targets import TARGETS
-from resnets.paper.verdicts import OPEN, differences, judged, rows_of
+from resnets.paper.verdicts import (
+    BETTER,
+    HOLDS,
+    INSIDE,
+    OPEN,
+    OUTSIDE,
+    Judged,
+    Row,
+    differences,
+    judged,
+    rows_of,
+)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What was measured of a target at a scale."""
+
+    name: str
+    target: Target
+    scale: str
+    rows: list[Row]
+
+    @property
+    def done(self) -> list[Row]:
+        """The rows that have runs."""
+        return [row for row in self.rows if row.runs]
+
+    @property
+    def claims(self) -> list[Judged]:
+        return judged(self.target, self.rows)
+
+    @property
+    def surrogate(self) -> str:
+        """What the runs are instead of the paper's, "" where they are the paper's."""
+        return SURROGATES.get(self.scale, "")
+
+
+def _measured(lines: Sequence[Record], names: Iterable[str] = TARGETS) -> list[_Measured]:
+    """Target by target at the paper's scale and at the short one, where there are runs at all."""
+    seeds = sorted({line["seed"] for line in lines})
+    found = [
+        _Measured(name, TARGETS[name], scale, rows_of(TARGETS[name], scale, seeds, lines))
+        for name in names
+        for scale in ("paper", "short")
+    ]
+    return [one for one in found if one.done]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# In short
+
+
+def in_short(results: Path) -> str:
+    """How much of each target was measured and how it came out, and by name all that did not come out."""
+    measured = _measured(read_lines(results / "cifar10.jsonl"))
+    if not measured:
+        return missing(_COMMAND)
+    head = ("what", "scale", "networks measured", "inside their band, or better", "claims that hold")
+    rows = [(f"`{one.name}`", _scale_said(one), *_counts(one)) for one in measured]
+    failed: dict[tuple[str, str], list[str]] = {}
+    for one in measured:
+        for text in _failed(one):
+            failed.setdefault((text, _scale_said(one)), []).append(f"`{one.name}`")
+    sentences = [f"- {text}. In {listed(names)}; {scale}." for (text, scale), names in failed.items()]
+    short = ["What does not come out:", "\n".join(sentences)] if sentences else ["All that was measured comes out."]
+    return "\n\n".join([table(head, "llrrr", rows), *short])
+
+
+def _scale_said(one: _Measured) -> str:
+    return f"{one.surrogate}, a surrogate" if one.surrogate else "the paper's recipe"
+
+
+def _counts(one: _Measured) -> tuple[str, str, str]:
+    """Networks measured, those of them inside their band, claims that hold; each of how many there are."""
+    verdicts = [row.verdict for row in one.done if row.verdict in (INSIDE, BETTER, OUTSIDE)]
+    claims = [claim.verdict for claim in one.claims if claim.verdict != OPEN]
+    return (
+        _of(len(one.done), len(one.rows)),
+        _of(len(verdicts) - verdicts.count(OUTSIDE), len(verdicts)),
+        _of(claims.count(HOLDS), len(claims)),
+    )
+
+
+def _of(number: int, among: int) -> str:
+    return f"{number} of {among}" if among else ""
+
+
+def _failed(one: _Measured) -> list[str]:
+    """Rows outside their bands, and claims that do not hold."""
+    rows = [f"{row.entry.name} is {row.verdict}: {each(row.errors())} %" for row in one.done if row.verdict == OUTSIDE]
+    return rows + claims_lines([claim for claim in one.claims if claim.verdict not in (HOLDS, OPEN)])
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Target by target
 
 
 def reproduced(results: Path) -> str:
     """All targets of which something was measured, at the paper's scale and at shorter ones."""
     lines = read_lines(results / "cifar10.jsonl")
-    parts = {name: _target(name, target, lines) for name, target in TARGETS.items() if name != "choices"}
+    parts = {name: _target(name, lines) for name in TARGETS if name != "choices"}
     if short_runs(results):
-        parts["figure6"] += f"\n\n![The curves of `figure6`, {SURROGATES['short']}]({_beside(SHORT)})"
-    return "\n\n".join(filter(None, parts.values())) or missing(
-        "resnets reproduce table6 --results results/cifar10.jsonl"
-    )
+        parts["figure6"] += f"\n\n![The curves of `figure6`, {SURROGATES['short']}]({in_docs(SHORT)})"
+    return "\n\n".join(filter(None, parts.values())) or missing(_COMMAND)
+
+
+_COMMAND = "resnets reproduce table6 --results results/cifar10.jsonl"
 
 
 def choices(results: Path) -> str:
     """What it changes to read the paper otherwise where it is silent."""
-    found = _target("choices", TARGETS["choices"], read_lines(results / "cifar10.jsonl"))
+    found = _target("choices", read_lines(results / "cifar10.jsonl"))
     return found or missing("resnets reproduce choices --scale short --results results/cifar10.jsonl")
 
 
-def _target(name: str, target: Target, lines: list[Record]) -> str:
+def _target(name: str, lines: Sequence[Record]) -> str:
     """A section, empty where nothing was measured."""
-    scales = [part for scale in ("paper", "short") if (part := _scale(target, scale, lines))]
-    if not scales:
-        return ""
-    return "\n\n".join([f"### `{name}`: {target.title}", f"{target.source}. {target.remark}".strip(), *scales])
+    scales = [_scale(one) for one in _measured(lines, [name])]
+    target = TARGETS[name]
+    title = [f"### `{name}`: {target.title}", f"{target.source}. {target.remark}".strip()]
+    return "\n\n".join([*title, *scales]) if scales else ""
 
 
-def _beside(image: str) -> Path:
-    """Its path as documents in `docs` have it."""
-    return Path(image).relative_to("docs")
+def _scale(one: _Measured) -> str:
+    shown = [claim for claim in one.claims if claim.verdict != OPEN]
+    sentences = filter(None, (compared(one.target), *claims_lines(shown), *notes(one.done)))
+    said = "\n".join(f"- {text}." for text in sentences)
+    head = f"**A surrogate: {one.surrogate}.** Not to be held against the paper's figures." if one.surrogate else ""
+    columns = table_markdown(one.rows, one.scale, differences(one.target, one.rows))
+    left = len(one.rows) - len(one.done)
+    without = f"Not measured: {left} of {len(one.rows)} rows." if left else ""
+    where = conditions(run for row in one.done for run in row.runs)
+    return "\n\n".join(filter(None, [head, columns, said, without, where]))
 
 
-def _scale(target: Target, scale: str, lines: list[Record]) -> str:
-    rows = rows_of(target, scale, sorted({line["seed"] for line in lines}), lines)
-    measured, surrogate = [row for row in rows if row.runs], scale in SURROGATES
-    if not measured:
-        return ""
-    shown = [one for one in judged(target, rows) if one.verdict != OPEN]
-    sentences = filter(None, (compared(target), *claims_lines(shown), *notes(measured)))
-    said = [f"- {text}." for text in sentences]
-    head = f"**A surrogate: {SURROGATES[scale]}.** Not to be held against the paper's figures.\n\n" if surrogate else ""
-    without = f"Not measured: {len(rows) - len(measured)} of {len(rows)} rows." if len(measured) < len(rows) else ""
-    where = conditions(run for row in measured for run in row.runs)
-    return "\n\n".join(
-        filter(None, [head + table_markdown(rows, scale, differences(target, rows)), "\n".join(said), without, where])
-    )
+# ---------------------------------------------------------------------------------------------------------------
+# What there is
 
 
 def listed_targets(results: Path) -> str:
@@ -68,123 +159,8 @@ def listed_targets(results: Path) -> str:
     return table(("name", "what", "how"), "lll", rows)
 
 
-def studied(results: Path) -> str:
-    """The newest answer to each question that was asked: its figure, and what came of it."""
-    parts = []
-    for what, (title, words) in _SAID.items():
-        lines = [line for line in read_lines(results / "studies.jsonl") if line["study"] == what]
-        if not lines:
-            continue
-        picture = f"![{title}]({_beside(study_image(what))})"
-        line = lines[-1]
-        parts += [f"### {title}", picture, words(line), f"`{line['command']}`", conditions([line])]
-    measured = newest_responses(results)
-    if measured:
-        claims = [f"- {claim}." for claim in claims_of(measured) if not claim.endswith("not measured")]
-        parts += ["### Figure 7 beside the paper", figure7_markdown(medians_of(measured)), "\n".join(claims)]
-    return "\n\n".join(filter(None, parts)) or missing("resnets study responses RUN --results results/studies.jsonl")
-
-
-def _responses_said(line: Record) -> str:
-    nets = [
-        f"{net['name']}: {min(net['std']):.2f} to {max(net['std']):.2f}, median {net['median']:.2f}, over "
-        f"{net['images']:,} test images"
-        for net in line["networks"]
-    ]
-    return f"Standard deviation of each 3x3 layer's response. {'; '.join(nets)}."
-
-
-def _lesions_said(line: Record) -> str:
-    said = []
-    for net in line["networks"]:
-        errors = sorted(net["without"].items(), key=lambda item: item[1])
-        (least, low), (most, high) = errors[0], errors[-1]
-        said.append(
-            f"{net['name']} errs on {net['whole']:.2f} % of {net['images']:,} test images. Without `{least}` it errs "
-            f"on {low:.2f} %, without `{most}` on {high:.2f} %."
-        )
-    return " ".join(said)
-
-
-def _gradients_said(line: Record) -> str:
-    ratios = {net["name"]: net["maps"][0] / net["maps"][-1] for net in line["networks"]}
-    nets = [f"{name} {_towards_the_input(ratio)}" for name, ratio in ratios.items()]
-    vanishing = "" if min(ratios.values()) < 1 else " Nothing vanishes, as the paper says."
-    return (
-        "Norm of the gradient of an image's loss with respect to what a layer gives, from the last layer to the first: "
-        f"{'; '.join(nets)}.{vanishing}"
-    )
-
-
-def _learning_said(line: Record) -> str:
-    said, weakest = [], (float("inf"), "")
-    for net in line["networks"]:
-        times = listed(_figures(maps[0] / maps[-1]) for maps in net["maps"])
-        error = f"; its training error has come to {net['train_error'][-1]:.1f} %" if len(net["steps"]) > 1 else ""
-        said.append(f"{net['name']}: {times} times after {listed(net['steps'])} iterations{error}")
-        for step, maps in zip(net["steps"], net["maps"], strict=True):
-            share, layer = min((norm / maps[-1], layer) for norm, layer in zip(maps, net["layers"], strict=True))
-            weakest = min(weakest, (share, f"`{layer}` of {net['name']} after {step} iterations"))
-    least, where = weakest
-    return (
-        "How much stronger the signal is that comes back to the first layer than at the last, the norms as above. "
-        f"{'. '.join(said)}. The weakest signal of all is {least:.2g} of the last layer's: in {where}. "
-        f"{_HEARD if least > _VANISHED else _NOT_HEARD}"
-    )
-
-
-_VANISHED = 0.01
-_HEARD = "So no layer is left without one."
-_NOT_HEARD = (
-    "There it has all but vanished, BN or no. The paper finds no such thing in plain nets, and does not say when in "
-    "training it looked."
-)
-
-
-def _towards_the_input(ratio: float) -> str:
-    """Whether gradients vanish: the norm at the first layer over that at the last."""
-    return f"grows {_figures(ratio)} times" if ratio >= 1 else f"falls to {_figures(ratio)} of it"
-
-
-def _figures(ratio: float) -> str:
-    """With three figures, or to a whole number."""
-    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
-
-
-def _growth_said(line: Record) -> str:
-    equal = "equal, bit for bit, to" if line["logits_equal"] else "NOT equal to"
-    strongest = max(values[-1] for values in line["strengths"].values())
-    return (
-        f"{line['network']} continued in {line['into']}, whose {len(line['added'])} further units compute zero: its "
-        f"logits are {equal} those of the trained network. Trained on at {line['lr']:g} in batches of {line['batch']}, "
-        f"{line['steps'][-1]} iterations: the strongest of the new units responds with a standard deviation of "
-        f"{strongest:.3f}; test error {line['test_error']['before']:.2f} % before, "
-        f"{line['test_error']['after']:.2f} % after."
-    )
-
-
-def _line_said(line: Record) -> str:
-    ends = [point for point in line["points"] if point["share"] in (0.0, 1.0)]
-    between = [point for point in line["points"] if 0 < point["share"] < 1]
-    highest = max(between, key=lambda point: point["test_loss"])
-    low, high = sorted(point["test_loss"] for point in ends)
-    return (
-        f"Test loss {low:.3f} and {high:.3f} at the ends, at most {highest['test_loss']:.3f} between them "
-        f"({highest['share']:g} of the way). BN's statistics are estimated anew at every point."
-    )
-
-
-_SAID: dict[str, tuple[str, Callable[[Record], str]]] = {
-    "responses": ("Layer responses", _responses_said),
-    "lesions": ("One unit taken out", _lesions_said),
-    "gradients": ("Gradients through the depth", _gradients_said),
-    "learning": ("Gradients while networks learn", _learning_said),
-    "growth": ("The constructed solution", _growth_said),
-    "line": ("Between two solutions", _line_said),
-}
-"""The title of each study, and its newest line in words."""
-
 REPRODUCTION: dict[str, Callable[[Path], str]] = {
+    "in-short": in_short,
     "targets": listed_targets,
     "counts": counts_markdown,
     "reproduced": reproduced,

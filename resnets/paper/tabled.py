@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 
 from resnets.paper.entries import SURROGATES, Band, Target
-from resnets.paper.markdown import each, listed, table
+from resnets.paper.markdown import each, listed, spread, table
 from resnets.paper.verdicts import Judged, Row
 from resnets.training.progress import duration
 
@@ -14,6 +14,7 @@ _ALIGNED = {
     "network": "l",
     "paper": "r",
     "measured": "r",
+    "training error": "r",
     "difference": "r",
     "band": "l",
     "verdict": "l",
@@ -36,6 +37,7 @@ def cells(row: Row, points: Sequence[float] = ()) -> dict[str, str]:
         if "read off" in row.entry.remark
         else f"{row.paper:.2f}",
         "measured": _measured(errors, [run["seed"] for run in row.runs]),
+        "training error": spread(row.errors("train_error")) if row.runs else "",
         "difference": _difference(points),
         "band": _band(row.band),
         "verdict": row.verdict,
@@ -49,7 +51,7 @@ def _measured(errors: Sequence[float], seeds: Sequence[int]) -> str:
         return ""
     if len(errors) == 1:
         return f"{errors[0]:.2f} (seed {seeds[0]})"
-    return f"{mean(errors):.2f} ± {stdev(errors):.2f} ({len(errors)} seeds)"
+    return f"{spread(errors)} ({len(errors)} seeds)"
 
 
 def _difference(points: Sequence[float]) -> str:
