@@ -117,18 +117,28 @@ def test_the_short_schedule_has_a_figure_of_its_own(root: Path, monkeypatch: pyt
     short = {"iterations": 6_400, "departures": _DEPARTS}
     no_curve = {key: value for key, value in line(**short).items() if key != "curve"}
     write(root, line("plain20", error=9.6), no_curve, line("plain56", error=60.0, **short), line(seed=1, **short))
-    runs = short_runs(root / "results")
+    runs = short_runs("figure6", root / "results")
     assert [(run["name"], run["seed"]) for run in runs] == [("cifar10-plain56", 0), ("cifar10-resnet20", 1)]
-    figure = draw_short(runs)
+    figure = draw_short("figure6", runs)
     assert figure.get_suptitle() == "A surrogate: a tenth of the paper's iterations"
     drawn = [str(one.get_gid()) for axes in figure.axes for one in axes.lines]
     assert "plain:56:test:mean" in drawn
     assert not any("published" in name for name in drawn)
     assert [axes.get_ylim() for axes in figure.axes] == [(0, 70)] * 2
-    assert draw_short(runs[1:]).axes[0].get_ylim() == (0, 40)
-    assert f"({Path(SHORT).relative_to('docs')})" in BLOCKS["reproduced"](root / "results")
+    assert draw_short("figure6", runs[1:]).axes[0].get_ylim() == (0, 40)
+    assert f"({Path(SHORT['figure6']).relative_to('docs')})" in BLOCKS["reproduced"](root / "results")
     write(root, no_curve)
-    assert "cifar10-short.png" not in BLOCKS["reproduced"](root / "results")
+    assert "figure6-short.png" not in BLOCKS["reproduced"](root / "results")
+
+
+def test_networks_of_one_depth_share_a_panel_seed_by_seed(root: Path) -> None:
+    short = {"iterations": 6_400, "departures": _DEPARTS}
+    option = {**short, "departures": [*_DEPARTS, "changes.shortcut: B (paper: A)"]}
+    write(root, line(**short), line(seed=1, **short), line("plain20", **short), line(**option))
+    (axes,) = draw_short("shortcuts", short_runs("shortcuts", root / "results")).axes
+    legend = {text.get_text() for text in axes.figure.legends[0].get_texts()}
+    assert {"cifar10-plain20, seed 0", "cifar10-resnet20, seed 0", "cifar10-resnet20, B, seed 0"} <= legend
+    assert "cifar10-resnet20, seed 1" not in legend  # which the others have not
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -32,24 +32,39 @@ def save_curves(what: str, target: Target, rows: Sequence[Row], scale: str, out:
 
 
 def curves_figure(rows: Sequence[Row], scale: str) -> Figure:
-    """Error curves as the paper's Figures 4 and 6 have them, or in one panel where the rows are not their nets."""
-    nets: dict[str, dict[int, list[Curve]]] = {"plain": {}, "resnet": {}}
-    others, axes = [], _WHOLE
-    for row in rows:
-        for run in row.runs:
-            if "curve" not in run:
-                continue
-            curve = Curve(f"{row.entry.name}, seed {run['seed']}", **run["curve"], published=row.paper)
-            if named := _NETS.fullmatch(row.entry.name):
-                nets[named[2]].setdefault(int(named[3]), []).append(curve)
-                axes = _AXES.get((named[1], scale), _WHOLE)
-            others.append(curve)
-    if scale in SURROGATES and others and (highest := max(curve.test_error[-1] or 0.0 for curve in others)) > axes[1]:
-        axes = (axes[0], _HIGHER) if highest < _HIGHER else _WHOLE
-    if sum(len(seeds) for family in nets.values() for seeds in family.values()) < len(others):
-        figure = error_curves(others)
-    else:
-        figure = degradation(nets["plain"], nets["resnet"], bottom=axes[0], top=axes[1])
+    """Error curves as the paper's Figures 4 and 6 have them, or in one panel where a row is none of their nets.
+
+    In one panel are the seeds that all rows have, or all where they have none in common.
+    """
+    drawn = {row.entry.name: seeds for row in rows if (seeds := _curves(row))}
+    named = [match for name in drawn if (match := _NETS.fullmatch(name))]
+    figure = _two_panels(named, drawn, scale) if len(named) == len(drawn) else error_curves(_paired(drawn))
     if scale in SURROGATES:
         figure.suptitle(f"A surrogate: {SURROGATES[scale]}", fontsize=10)
     return figure
+
+
+def _curves(row: Row) -> dict[int, Curve]:
+    """By seed; older runs have none."""
+    return {
+        run["seed"]: Curve(f"{row.entry.name}, seed {run['seed']}", **run["curve"], published=row.paper)
+        for run in row.runs
+        if "curve" in run
+    }
+
+
+def _paired(drawn: dict[str, dict[int, Curve]]) -> list[Curve]:
+    common = set.intersection(*map(set, drawn.values()))
+    return [curve for seeds in drawn.values() for seed, curve in seeds.items() if seed in common or not common]
+
+
+def _two_panels(named: Sequence[re.Match[str]], drawn: dict[str, dict[int, Curve]], scale: str) -> Figure:
+    """Plain nets at the left, residual ones at the right."""
+    nets: dict[str, dict[int, list[Curve]]] = {"plain": {}, "resnet": {}}
+    bottom, top = _AXES.get((named[0][1], scale), _WHOLE) if named else _WHOLE
+    for match in named:
+        nets[match[2]].setdefault(int(match[3]), []).extend(drawn[match[0]].values())
+    ends = [curve.test_error[-1] or 0.0 for seeds in drawn.values() for curve in seeds.values()]
+    if scale in SURROGATES and (highest := max(ends, default=0.0)) > top:
+        bottom, top = (bottom, _HIGHER) if highest < _HIGHER else _WHOLE
+    return degradation(nets["plain"], nets["resnet"], bottom=bottom, top=top)

@@ -24,7 +24,9 @@ from resnets.paper.units import UNITS, draw_units, image, unit_records
 from resnets.paper.verdicts import Row, rows_of
 from resnets.report.figures import Curve, degradation, save_png
 
-CIFAR10, SHORT = "docs/images/cifar10.png", "docs/images/cifar10-short.png"
+CIFAR10 = "docs/images/cifar10.png"
+SHORT = {name: f"docs/images/{name}-short.png" for name in ("figure6", "shortcuts", "three-times")}
+"""By the name of a target the figure of its runs by the short schedule; that of `figure6` shows `table6` too."""
 _DIGEST = "SHA-256 of the data"
 """The text in the PNG that holds the digest."""
 
@@ -58,10 +60,10 @@ def draw_cifar10(runs: list[Record]) -> Figure:
     return degradation(nets["plain"], nets["resnet"])
 
 
-def short_runs(results: Path) -> list[Record]:
-    """The curves of the nets of Figure 6 by the short schedule."""
+def short_runs(what: str, results: Path) -> list[Record]:
+    """The curves of the networks of a target by the short schedule."""
     lines = read_lines(results / "cifar10.jsonl")
-    rows = rows_of(TARGETS["figure6"], "short", sorted({line["seed"] for line in lines}), lines)
+    rows = rows_of(TARGETS[what], "short", sorted({line["seed"] for line in lines}), lines)
     return [
         {"name": row.entry.name, "seed": run["seed"], "curve": run["curve"]}
         for row in rows
@@ -70,9 +72,9 @@ def short_runs(results: Path) -> list[Record]:
     ]
 
 
-def draw_short(runs: list[Record]) -> Figure:
-    """Figure 6 as a surrogate, which the figure says."""
-    entries = {entry.name: entry for entry in TARGETS["figure6"].entries}
+def draw_short(what: str, runs: list[Record]) -> Figure:
+    """Their figure as a surrogate, which it says."""
+    entries = {entry.name: entry for entry in TARGETS[what].entries}
     names = dict.fromkeys(run["name"] for run in runs)
     return curves_figure([Row(entries[n], "short", [run for run in runs if run["name"] == n]) for n in names], "short")
 
@@ -91,7 +93,7 @@ def study_image(what: str) -> str:
 
 FIGURES: dict[str, DocumentFigure] = {
     CIFAR10: DocumentFigure(cifar10_runs, draw_cifar10),
-    SHORT: DocumentFigure(short_runs, draw_short),
+    **{path: DocumentFigure(partial(short_runs, what), partial(draw_short, what)) for what, path in SHORT.items()},
     **{
         study_image(what): DocumentFigure(partial(newest_study, what), lambda lines: draw(lines[0])) for what in STUDIES
     },

@@ -115,8 +115,9 @@ def reproduced(results: Path) -> str:
     """All targets of which something was measured, at the paper's scale and at shorter ones."""
     lines = read_lines(results / "cifar10.jsonl")
     parts = {name: _target(name, lines) for name in TARGETS if name != "choices"}
-    if short_runs(results):
-        parts["figure6"] += f"\n\n![The curves of `figure6`, {SURROGATES['short']}]({in_docs(SHORT)})"
+    for name, image in SHORT.items():
+        if short_runs(name, results):
+            parts[name] += f"\n\n![The curves of `{name}`, {SURROGATES['short']}]({in_docs(image)})"
     return "\n\n".join(filter(None, parts.values())) or missing(_COMMAND)
 
 

@@ -114,6 +114,12 @@ TARGETS: dict[str, Target] = {
                 by=4.0,
                 every_seed=True,
             ),
+            Claim(
+                text="ResNet-56 trains better than ResNet-20",
+                worse="cifar10-resnet20",
+                than="cifar10-resnet56",
+                error=_TRAIN,
+            ),
             *_RESIDUAL_GAIN,
             *_DEEPEST,
         ),
@@ -127,6 +133,7 @@ TARGETS: dict[str, Target] = {
             Claim(text=f"{name} is better than no shortcut", worse=_TWENTY, than=name, every_seed=True)
             for name in ("cifar10-resnet20", *(f"cifar10-resnet20, {option}" for option in _OPTIONS))
         ),
+        curves=True,
     ),
     "three-times": Target(
         title="plain nets with three times the iterations on CIFAR-10",
