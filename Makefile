@@ -24,7 +24,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/python -m resnets.paper.documents --check
+	$(BIN)/python -m resnets.documents --check
 
 $(BIN)/python:
 	@test -n '$(PYTHON)' || { echo 'No Python 3.11 or newer with its venv module was found. Install one' \

@@ -17,7 +17,7 @@ from resnets.classification.start import first_network
 from resnets.cli import main
 from resnets.data.digits import digits
 from resnets.data.statistics import statistics
-from resnets.paper.blocks import BLOCKS
+from resnets.documents.blocks import BLOCKS
 from resnets.paper.targets import TARGETS
 from resnets.paper.verdicts import differences, is_of, rows_of
 from resnets.training.recipe import override

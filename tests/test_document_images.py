@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from resnets.paper import images, published
-from resnets.paper.blocks import BLOCKS
-from resnets.paper.documents import main
-from resnets.paper.images import CIFAR10, SHORT, cifar10_runs, draw_cifar10, draw_short, short_runs, stale_figures
+from resnets.documents import images
+from resnets.documents.blocks import BLOCKS
+from resnets.documents.filling import main
+from resnets.documents.images import CIFAR10, SHORT, cifar10_runs, draw_cifar10, draw_short, short_runs, stale_figures
+from resnets.paper import published
 from resnets.paper.published import BANDS, MEAN_BANDS
 
 BF16 = "precision: bf16 (paper: fp32)"
@@ -208,7 +209,7 @@ def test_without_runs_there_is_no_figure(root: Path) -> None:
 
 
 def test_the_command_draws(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("resnets.paper.documents.stale_counts", lambda root: {})
+    monkeypatch.setattr("resnets.documents.filling.stale_counts", lambda root: {})
     assert main([]) == 0
     assert not (root / CIFAR10).exists()
     write(root, line())

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from resnets.classification.recipes import departures, recipe
+from resnets.documents import filling as documents
+from resnets.documents.blocks import BLOCKS
+from resnets.documents.filling import fill, main
 from resnets.models.catalog import list_models, model_spec
 from resnets.models.rows import PAPER
-from resnets.paper import documents
-from resnets.paper.blocks import BLOCKS
-from resnets.paper.documents import fill, main
 from resnets.paper.lines import read_lines
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,7 @@ ENVIRONMENT = {
 @pytest.mark.slow  # `make check` does it too
 def test_the_documents_of_this_checkout_are_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    assert documents.main(["--check"]) == 0, "type: python -m resnets.paper.documents"
+    assert documents.main(["--check"]) == 0, "type: python -m resnets.documents"
 
 
 def test_every_block_is_used_once() -> None:
@@ -240,8 +240,8 @@ def test_wrong_blocks_are_refused(text: str, says: str, tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("resnets.paper.images.FIGURES", {})
-    monkeypatch.setattr("resnets.paper.documents.counts_json", lambda: "{}\n")
+    monkeypatch.setattr("resnets.documents.images.FIGURES", {})
+    monkeypatch.setattr("resnets.documents.filling.counts_json", lambda: "{}\n")
     counts = tmp_path / "resnets" / "models" / "counts.json"
     counts.parent.mkdir(parents=True)
     counts.write_text('{"old": [1, 2, 3]}\n')

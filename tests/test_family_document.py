@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from resnets.classification.recipes import RECIPES, departures, recipe
+from resnets.documents.family import BASELINES, FAMILY, FIRST, SECTIONS, baseline
+from resnets.documents.images import FIGURES
+from resnets.documents.units import UNITS, image, unit_records
 from resnets.models.catalog import list_models, model_spec
-from resnets.paper.family import BASELINES, FAMILY, FIRST, SECTIONS, baseline
-from resnets.paper.images import FIGURES
 from resnets.paper.published import PUBLISHED
-from resnets.paper.units import UNITS, image, unit_records
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "family.md").read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def test_every_figure_is_shown_with_words_and_its_width() -> None:
 
 def test_a_figure_is_a_function_of_the_units_code(monkeypatch: pytest.MonkeyPatch) -> None:
     from resnets.models.preact import PreActUnit
-    from resnets.paper import units
+    from resnets.documents import units
 
     before = unit_records("identity-orders", Path())
     assert before == json.loads(json.dumps(before), object_hook=_tuples)

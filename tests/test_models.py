@@ -116,7 +116,7 @@ def test_depth_is_in_the_name(name: str) -> None:
 )
 def test_the_file_of_counts_is_up_to_date(name: str) -> None:
     spec = model_spec(name)
-    assert (spec.layers, spec.params, spec.multiply_adds) == counted(name), "python -m resnets.paper.documents"
+    assert (spec.layers, spec.params, spec.multiply_adds) == counted(name), "python -m resnets.documents"
 
 
 def test_model_spec_is_what_the_network_is() -> None:

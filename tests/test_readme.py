@@ -7,7 +7,7 @@ How each command is treated is said in `HOW`; one that is not listed there fails
                trainings have blank figures, `resnets report` and `compare` draw theirs
     parsed     by the real parser only, because it asks the network or takes minutes
     torchrun   by torchrun's parser and ours; tests/test_ranks.py starts it
-    module     `python -m resnets.paper.documents ...` with nothing to do: tests/test_documents.py asks what it asks
+    module     `python -m resnets.documents ...` with nothing to do: tests/test_documents.py asks what it asks
     make       the target is there, with what it runs
     shell      sets up the shell; the folder it names is the one that the Makefile makes
 """
@@ -26,7 +26,7 @@ from torch.distributed.run import parse_args as parse_torchrun
 
 from resnets.arguments import parse
 from resnets.cli import main
-from resnets.paper import documents
+from resnets.documents import filling as documents
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -55,7 +55,7 @@ HOW = {
     "resnets models": "run",
     "resnets describe": "run",
     "resnets doctor": "run",
-    "python -m resnets.paper.documents": "module",
+    "python -m resnets.documents": "module",
     "resnets bench": "parsed",
     "torchrun": "torchrun",
 }
@@ -110,7 +110,7 @@ def test_command(command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch)
             assert (given.module, given.training_script) == (True, "resnets.cli")
             parse(given.training_script_args)
         case "module":
-            assert words[:3] == ["python", "-m", "resnets.paper.documents"]
+            assert words[:3] == ["python", "-m", "resnets.documents"]
             monkeypatch.chdir(ROOT)
             for asked in ("stale", "stale_counts", "stale_figures"):
                 monkeypatch.setattr(documents, asked, lambda *_: {})

@@ -8,8 +8,8 @@ import pytest
 from test_verdicts import NET, line
 
 from resnets.cli import main
-from resnets.paper.blocks import BLOCKS
-from resnets.paper.images import newest_study
+from resnets.documents.blocks import BLOCKS
+from resnets.documents.images import newest_study
 from resnets.paper.studies import STUDIES, draw
 
 ENVIRONMENT = {"torch": "2.15.0", "python": "3.11.7", "resnets": "0.1.0", "commit": "abc123"}

@@ -24,6 +24,7 @@ LAYERS = (
     {"training", "evaluation", "report"},
     {"classification"},
     {"paper", "bench"},
+    {"documents"},
     {"cli", "arguments", "verbs", "train_verb", "answers", "doctor"},
 )
 """From left to right. A file imports from rooms to the left of its own, and from its own; but see `MEETS`."""

@@ -18,10 +18,10 @@ from resnets.classification.predict import predict
 from resnets.classification.run import open_run
 from resnets.cli import main
 from resnets.data.digits import digits
+from resnets.documents.blocks import BLOCKS
 from resnets.models import weights as module
 from resnets.models.factory import create_model, load
 from resnets.models.weights import read_weights, shipped_weights
-from resnets.paper.blocks import BLOCKS
 from resnets.paper.shipping import main as shipping
 from resnets.paper.shipping import ship
 

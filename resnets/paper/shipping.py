@@ -3,7 +3,7 @@
     python -m resnets.paper.shipping RUN      in the checkout; RUN is a run folder of the paper's recipe
 
 Writes resnets/weights/MODEL.safetensors and adds a line to results/weights.jsonl. For maintainers; what is left to do
-is to name the file in the README's tree of files, and `python -m resnets.paper.documents`.
+is to name the file in the README's tree of files, and `python -m resnets.documents`.
 """
 
 import argparse

@@ -15,12 +15,12 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
 
+from resnets.documents.units import UNITS, draw_units, image, unit_records
 from resnets.paper.curves import curves_figure
 from resnets.paper.lines import Record, papers_own, read_lines
 from resnets.paper.published import test_error
 from resnets.paper.studies import STUDIES, draw
 from resnets.paper.targets import TARGETS
-from resnets.paper.units import UNITS, draw_units, image, unit_records
 from resnets.paper.verdicts import Row, rows_of
 from resnets.report.figures import Curve, degradation, save_png
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from resnets.documents.images import study_image
 from resnets.paper.figure7 import claims_of, figure7_markdown, newest_responses, rows_of
-from resnets.paper.images import study_image
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import conditions, in_docs, listed, missing
 

@@ -1,8 +1,8 @@
 """Figures in documents, filled in by a command from results and computed facts, never by hand.
 
-    python -m resnets.paper.documents             in the checkout: fills README.md and docs/*.md, draws docs/images,
-                                                  counts the networks for the catalogue
-    python -m resnets.paper.documents --check     exit status 1 where one of them is not up to date
+    python -m resnets.documents             in the checkout: fills README.md and docs/*.md, draws docs/images,
+                                            counts the networks for the catalogue
+    python -m resnets.documents --check     exit status 1 where one of them is not up to date
 
 What stands between `<!-- generated: NAME -->` and `<!-- end -->` is replaced; the names are those of `BLOCKS`. The
 images are those of `FIGURES`.
@@ -10,15 +10,14 @@ images are those of `FIGURES`.
 
 import argparse
 import re
-import sys
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from resnets.documents.blocks import BLOCKS
+from resnets.documents.images import stale_figures
 from resnets.files import say, write_atomic
 from resnets.models.catalog import COUNTS, counts_json
-from resnets.paper.blocks import BLOCKS
-from resnets.paper.images import stale_figures
 
 _BLOCK = re.compile(r"<!-- generated: (?P<name>[\w-]+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
 _OPENING = re.compile(r"<!-- generated: ([\w-]+) -->")
@@ -65,7 +64,7 @@ def stale_counts(root: Path) -> dict[Path, str]:
 
 def main(words: list[str]) -> int:
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m resnets.paper.documents", description="fills generated blocks")
+    parser = argparse.ArgumentParser(prog="python -m resnets.documents", description="fills generated blocks")
     parser.add_argument("files", metavar="FILE", nargs="*", type=Path, help="default README.md, docs/*.md and images")
     parser.add_argument("--check", action="store_true", help="write nothing, exit with 1 where one is not up to date")
     arguments = parser.parse_args(words)
@@ -78,13 +77,9 @@ def main(words: list[str]) -> int:
         for path, mend in mending.items():
             if not arguments.check:
                 mend()
-            said = "not up to date; `python -m resnets.paper.documents`" if arguments.check else "brought up to date"
+            said = "not up to date; `python -m resnets.documents`" if arguments.check else "brought up to date"
             say(f"{path}: {said}")
     except (ValueError, OSError) as error:
         say(f"documents: {error}")
         return 2
     return 1 if mending and arguments.check else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

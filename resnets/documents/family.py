@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from resnets.classification.papers import PAPERS, RESNET, Paper, paper_of
+from resnets.documents.units import image, panels
 from resnets.models import rows
 from resnets.models.catalog import ModelSpec, list_models, model_spec
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import conditions, listed, missing, spread, table
 from resnets.paper.published import PUBLISHED, Published, columns
-from resnets.paper.units import image, panels
 from resnets.report.unit_drawing import units_width
 
 

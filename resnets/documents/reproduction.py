@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from resnets.documents.images import SHORT, short_runs
+from resnets.documents.studied import studied
 from resnets.paper.counts import counts_markdown
 from resnets.paper.entries import SURROGATES, Target
-from resnets.paper.images import SHORT, short_runs
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import conditions, each, in_docs, listed, missing, table
 from resnets.paper.reproduce import listing
-from resnets.paper.studied import studied
 from resnets.paper.tabled import claims_lines, compared, notes, table_markdown
 from resnets.paper.targets import TARGETS
 from resnets.paper.verdicts import (

@@ -6,17 +6,17 @@ from pathlib import Path
 from statistics import mean
 
 from resnets.classification.recipes import departures, is_papers, recipe
+from resnets.documents.family import FAMILY, sourced
+from resnets.documents.images import CIFAR10, cifar10_runs
+from resnets.documents.photograph_speed import PHOTOGRAPH_SPEED
+from resnets.documents.reproduction import REPRODUCTION
+from resnets.documents.speed import SPEED
 from resnets.evaluation.metrics import wilson
 from resnets.models.layouts import ELSEWHERE, LAYOUTS
 from resnets.models.rows import PAPER
-from resnets.paper.family import FAMILY, sourced
-from resnets.paper.images import CIFAR10, cifar10_runs
 from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines
 from resnets.paper.markdown import conditions, each, listed, missing, spread, table
-from resnets.paper.photograph_speed import PHOTOGRAPH_SPEED
 from resnets.paper.published import BANDS, test_error
-from resnets.paper.reproduction import REPRODUCTION
-from resnets.paper.speed import SPEED
 from resnets.training.progress import duration
 
 
