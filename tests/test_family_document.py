@@ -62,8 +62,8 @@ def test_every_figure_is_shown_with_words_and_its_width() -> None:
 
 
 def test_a_figure_is_a_function_of_the_units_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    from resnets.models.preact import PreActUnit
     from resnets.documents import units
+    from resnets.models.preact import PreActUnit
 
     before = unit_records("identity-orders", Path())
     assert before == json.loads(json.dumps(before), object_hook=_tuples)
