@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from resnets.training.batch_statistics import estimate_anew
+from resnets.models.batch_statistics import estimate_anew
 
 
 class Network(nn.Sequential):

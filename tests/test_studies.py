@@ -22,8 +22,9 @@ from resnets.data.augment import Stream, crop_flip
 from resnets.evaluation.gradients import gradient_norms
 from resnets.evaluation.growth import grown
 from resnets.evaluation.lesions import error_of, lesions, removable, without
-from resnets.evaluation.line import along_line, between, estimate_statistics, loss_and_error
+from resnets.evaluation.line import along_line, between, loss_and_error
 from resnets.evaluation.responses import layer_responses
+from resnets.models.batch_statistics import estimate_anew
 from resnets.models.blocks import Basic
 from resnets.models.cifar import CifarResNet
 from resnets.models.factory import create_model, load
@@ -228,26 +229,13 @@ def test_the_line_begins_and_ends_where_it_should() -> None:
         between(a.state_dict(), network("cifar_resnet14").state_dict(), 0.5)
 
 
-def test_statistics_are_plain_averages_over_the_batches() -> None:
-    model, x = network("cifar_resnet8"), images(8)
-    estimate_statistics(model, [x[:4], x[4:]])
-    conv, norm = model.get_submodule("conv1"), cast(nn.BatchNorm2d, model.get_submodule("bn1"))
-    with torch.no_grad():
-        outputs = [conv(part) for part in (x[:4], x[4:])]
-    mean = sum(y.mean((0, 2, 3)) for y in outputs) / 2
-    variance = sum(y.transpose(0, 1).flatten(1).var(1) for y in outputs) / 2
-    torch.testing.assert_close(norm.running_mean, mean)
-    torch.testing.assert_close(norm.running_var, variance)
-    assert (norm.momentum, model.training) == (0.1, False)
-
-
 def test_the_points_of_a_line() -> None:
     a, b, x = network("cifar_resnet8", 0), network("cifar_resnet8", 1), images(8)
     labels = torch.arange(8)
     states = ({name: value.clone() for name, value in a.state_dict().items()}, b.state_dict())
     points = along_line(copy.deepcopy(a), states, [0.0, 1.0], [(x, labels)], [(x[:3], labels[:3])])
     for point, end in zip(points, (a, b), strict=True):
-        estimate_statistics(end, [x])
+        estimate_anew(end, [x])
         logits = end(x).detach()
         assert point["train_loss"] == pytest.approx(float(F.cross_entropy(logits, labels)), rel=1e-4)
         assert point["test_error"] == pytest.approx(100 * float((end(x[:3]).argmax(1) != labels[:3]).float().mean()))

@@ -23,9 +23,9 @@ from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.start import first_network, last_whole_map
 from resnets.evaluation.metrics import chance
 from resnets.files import say
+from resnets.models.batch_statistics import estimate_anew
 from resnets.models.factory import classifier_of
 from resnets.ranks import on_first
-from resnets.training.batch_statistics import estimate_anew
 from resnets.training.parallel import average_statistics
 from resnets.watch import awaited
 

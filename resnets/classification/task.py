@@ -22,13 +22,13 @@ from resnets.data.mixup import Mixed, mixup, shares
 from resnets.data.photographs import Photographs
 from resnets.evaluation.metrics import count
 from resnets.files import say
+from resnets.models.batch_statistics import estimate_anew
 from resnets.models.catalog import arguments
 from resnets.models.fused_norm import fused
 from resnets.models.rounded import rounded
 from resnets.native import Unavailable
 from resnets.runtime import autocast
 from resnets.training.average import ALONE, Alone, Average
-from resnets.training.batch_statistics import estimate_anew
 from resnets.training.draws import GENERATOR
 from resnets.training.parallel import average_statistics, held, parallel, synchronised
 from resnets.watch import awaited

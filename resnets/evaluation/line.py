@@ -4,13 +4,14 @@ Weights w(t) = (1 - t) a + t b. BN's statistics of a and b say nothing of the ne
 estimated anew at every point, as plain averages over training batches; at the ends too, so that all are alike.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resnets.evaluation.protocols import inference
+from resnets.models.batch_statistics import estimate_anew
 
 Batches = Sequence[tuple[Tensor, Tensor]]
 """Normalised images (N, 3, H, W) and labels (N,)."""
@@ -23,23 +24,6 @@ def between(a: Mapping[str, Tensor], b: Mapping[str, Tensor], share: float) -> d
     return {
         name: torch.lerp(value, b[name], share) if value.is_floating_point() else value for name, value in a.items()
     }
-
-
-@torch.no_grad()
-def estimate_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:
-    """BN's running statistics become plain averages over `batches` of normalised images."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    usual = [norm.momentum for norm in norms]
-    was_training = model.training
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # plain averages
-    model.train()
-    for images in batches:
-        model(images)
-    model.train(was_training)
-    for norm, momentum in zip(norms, usual, strict=True):
-        norm.momentum = momentum
 
 
 @torch.no_grad()
@@ -69,7 +53,7 @@ def along_line(
     points = []
     for share in shares:
         model.load_state_dict(between(*ends, share))
-        estimate_statistics(model, [images for images, _ in train])
+        estimate_anew(model, (images for images, _ in train))
         (train_loss, train_error), (test_loss, test_error) = (loss_and_error(model, part) for part in (train, test))
         points.append(
             {

@@ -1,8 +1,8 @@
-"""BN's statistics, estimated anew once training has ended: a true average over batches, not a moving one.
+"""BN's statistics, estimated anew for weights that stand still: a true average over batches, not a moving one.
 
-A moving average is over the last iterations, each with weights of its own; here the weights stand still. So it was done
-for the networks that the authors released (KaimingHe/deep-residual-networks). The estimate is that of Ioffe and Szegedy
-2015, algorithm 2: the mean over batches of their means, and of their unbiased variances.
+A moving average is over the last iterations of training, each with weights of its own. So it was done, once training
+had ended, for the networks that the authors released (KaimingHe/deep-residual-networks). The estimate is that of Ioffe
+and Szegedy 2015, algorithm 2: the mean over batches of their means, and of their unbiased variances.
 """
 
 from collections.abc import Iterable, Sequence
