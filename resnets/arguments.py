@@ -200,7 +200,7 @@ def _reproducing(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("what", metavar="WHAT", help="such as table6, figure6, degradation; list says them all")
     sub.add_argument("--out", metavar="DIR", help="where runs are, default runs/reproduction; degradation has its own")
     sub.add_argument("--seeds", metavar="A..B", help="paired seeds, such as 0..4 or 3; default 0..2")
-    sub.add_argument("--scale", default="paper", help="paper, short (a tenth of it) or smoke (seconds); default paper")
+    sub.add_argument("--scale", help="paper, short (a tenth of it) or smoke (seconds); default paper")
     sub.add_argument("--only", metavar="NET,...", help="some of its networks, such as resnet20,plain20")
     sub.add_argument("--photographs", metavar="D", help="for ImageNet's tables; default imagenet, smoke: drawn ones")
 

@@ -30,11 +30,13 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.resume:
         run = on_first(lambda: resume(Path(arguments.resume), assignments, arguments.device))
     else:
-        if arguments.weights and not arguments.data:
+        if arguments.weights not in (None, "none") and not arguments.data:
             assignments = [f"start={arguments.weights}", "normalisation=start", *assignments]
         base, said = _for_own_pictures(arguments, assignments) if arguments.data else (recipe(names[0]), [])
         chosen = override(base, assignments)
         if arguments.seeds:
+            if any(word.startswith("seed=") for word in assignments):
+                raise ValueError("seed and --seeds are given; allowed is one of them")
             _train_seeds(arguments, chosen, said)
             return
         out = Path(arguments.out or f"runs/{chosen.name}-seed{chosen.seed}")
@@ -51,11 +53,13 @@ def _for_own_pictures(arguments: argparse.Namespace, assignments: list[str]) -> 
     """The recipe for the folder of --data, once its pictures have been looked at; and what was said of both."""
     from resnets.classification.early_word import early_word
     from resnets.classification.own_pictures import facts_of, own_recipe
+    from resnets.data.images import ImageSet
     from resnets.data.sources import open_whole
 
     model = next((word.partition("=")[2] for word in assignments if word.startswith("model=")), None)
     found = open_whole(arguments.data, "train", lambda line: None)
-    words = _said(arguments.data, early_word(arguments.data, len(found)))
+    in_memory = isinstance(found, ImageSet)  # and read whole
+    words = [] if in_memory else _said(arguments.data, early_word(arguments.data, len(found)))
     made, reasons = own_recipe(arguments.data, facts_of(arguments.data, found), arguments.weights, model)
     words += _said(arguments.data, reasons)
     if assignments:
@@ -102,8 +106,6 @@ def _train_seeds(arguments: argparse.Namespace, chosen: Any, said: list[str]) ->
 
     if ranks() > 1:
         raise ValueError(f"seeds is {arguments.seeds!r} with {ranks()} ranks; allowed is one of them")
-    if any(word.startswith("seed=") for word in arguments.assignments):
-        raise ValueError("seed and --seeds are given; allowed is one of them")
     seeds = seeds_of(arguments.seeds)
     folders = [Path(arguments.out or "runs") / f"{chosen.name}-seed{seed}" for seed in seeds]
     runs = runs_of([replace(chosen, seed=seed) for seed in seeds], folders, arguments.device, said)

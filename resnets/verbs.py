@@ -131,7 +131,7 @@ def plan(arguments: argparse.Namespace) -> None:
     else:
         _refuse(
             arguments,
-            ("seeds", "only", "out", "jobs", "results", "photographs"),
+            ("seeds", "scale", "only", "out", "jobs", "results", "photographs"),
             f"{arguments.what} is no table or figure",
         )
         _plan_on_gpus(arguments)

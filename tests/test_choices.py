@@ -36,15 +36,15 @@ def _convolutions(name: str, *changes: str) -> list[nn.Conv2d]:
 def test_fan_out_scales_the_draws_of_fan_in(name: str) -> None:
     pairs = zip(_convolutions(name), _convolutions(name, "initialisation=fan_out"), strict=True)
     for usual, other in pairs:
-        outputs = other.out_channels // other.groups * other.kernel_size[0] * other.kernel_size[1]
+        outputs = other.out_channels * other.kernel_size[0] * other.kernel_size[1]
         if other.weight.numel() > 9_000:  # enough for a deviation within a few percent
             assert other.weight.std().item() == pytest.approx(math.sqrt(2 / outputs), rel=0.05)
         torch.testing.assert_close(other.weight / other.weight.norm(), usual.weight / usual.weight.norm())
 
 
-def test_fan_out_does_not_go_with_given_weights() -> None:
-    with pytest.raises(ValueError, match="initialisation is fan_out, allowed without a start only"):
-        override(recipe(NET), ["initialisation=fan_out", "start=package"])
+def test_fan_out_leaves_given_weights_as_they_are() -> None:
+    usual, other = (_convolutions(NET, "start=package", *more) for more in ((), ("initialisation=fan_out",)))
+    assert all(torch.equal(a.weight, b.weight) for a, b in zip(usual, other, strict=True))
 
 
 def test_a_mean_of_each_channel(tmp_path: Path) -> None:

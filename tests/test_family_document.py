@@ -96,6 +96,7 @@ def line(name: str, seed: int, error: float, iterations: int = 6400, **changes: 
         "device": "CPU, 1 threads",
         "precision": "bf16",
         "departures": departures(chosen, "bf16"),
+        "data": {"name": chosen.data, "validation_images": chosen.validation_images},
         "environment": {"torch": "2.15.0", "python": "3.11.7", "resnets": "0.1.0", "commit": "abc123"},
         **changes,
     }
@@ -122,6 +123,8 @@ def test_runs_stand_beside_what_they_change_seed_by_seed(tmp_path: Path) -> None
         line("cifar10-resnet20", 1, 13.6),
         line("cifar10-resnet20", 2, 13.9),
         line("cifar10-resnet20", 0, 8.7, iterations=64_000),
+        line("cifar10-resnet20", 0, 14.1, departures=["decay: all (paper: weights)"]),  # which is no twin
+        line("cifar10-resnet20-45k", 0, 14.2),
     )
     (row,) = rows(text)
     assert row == [

@@ -88,7 +88,9 @@ def test_the_followers_recipes(name: str, data: str) -> None:
     assert isinstance(given, ClassificationRecipe)
     net = name.partition("-")[0]
     assert (given.name, given.model, given.data) == (f"{data}-{name}", f"cifar_{net}", data)
-    assert (given.lr, given.momentum, given.schedule, given.decay) == (0.1, 0.9, "steps", "weights")
+    as_fb = ("fan_out", "all") if "batch64" in name else ("fan_in", "weights")
+    assert (given.lr, given.momentum, given.schedule) == (0.1, 0.9, "steps")
+    assert (given.initialisation, given.decay) == as_fb
     assert (given.flip, given.padding, given.label_smoothing) == (True, 4, 0)
     assert {field: getattr(given, field) for field in FACTS[name]} == FACTS[name]
 

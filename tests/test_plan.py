@@ -1,15 +1,17 @@
 """What a recipe would take: the arithmetic against published runs, closed forms, and a run's folder as it is."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from resnets.classification.plan import measured, plan, plan_text
+from resnets.classification.plan import folder_bytes, measured, plan, plan_text
 from resnets.classification.recipes import recipe
 from resnets.classification.run import open_run
 from resnets.cli import main
+from resnets.models.catalog import skeleton
 from resnets.training.recipe import override
 
 IMAGENET = 1_281_167
@@ -85,6 +87,12 @@ def test_the_folder_is_no_larger_than_planned(run: Path) -> None:
     assert there < 1.1 * record["folder_bytes"] < 2 * there
 
 
+def test_a_moving_average_takes_room_in_each_checkpoint() -> None:
+    usual = recipe("imagenet-resnet50")
+    alone, averaged = folder_bytes(usual), folder_bytes(replace(usual, ema=0.999))
+    assert averaged - alone == 3 * 4 * sum(value.numel() for value in skeleton("resnet50").state_dict().values())
+
+
 def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = {"kind": "training", "model": "cifar_resnet20", "device": "a GPU", "precision": "bf16", "date": "2026-01-01"}
     lines = [{**line, "model": "other"}, {**line, "sides": {"plain": {"images_per_second": 5}}}]
@@ -99,9 +107,11 @@ def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no GPU was measured" in plan_text(record)
     assert main(["plan", "cifar10-resnet20"]) == 2
     assert main(["plan", "cifar10-resnet20", "--images-per-second", "0"]) == 2
+    assert main(["plan", "cifar10-resnet20", "--measured", str(path), "--scale", "short"]) == 2
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith("resnets plan: one of --images-per-second N and --measured FILE is needed")
     assert said[1] == "resnets plan: images_per_second is 0.0, allowed is a finite number above 0"
+    assert "scale is of the other kind of plan" in said[2]
     with pytest.raises(ValueError, match="has no training of cifar_resnet32"):
         measured(path, "cifar_resnet32")
     path.write_text("{}\n[1]\n")

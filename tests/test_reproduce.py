@@ -21,6 +21,7 @@ from resnets.models.catalog import model_spec
 from resnets.paper import entries
 from resnets.paper.costs import Speed, recorded
 from resnets.paper.lines import read_lines
+from resnets.paper.photographs import PHOTOGRAPHS
 from resnets.paper.plan import commands, plan
 from resnets.paper.reproduce import WHAT
 from resnets.paper.tables import TABLES
@@ -123,6 +124,7 @@ def test_costs_are_in_proportion(tmp_path: Path) -> None:
     lines = [{**line(NET, seed, 8.0), "seconds": seconds} for seed, seconds in enumerate((9_000.0, 12_800.0, 90_000.0))]
     lines.append(line(NET, 0, 8.0, "iterations=20"))  # says nothing about training
     lines.append({**line(NET, 0, 8.0, "changes.drop_path=0.5"), "seconds": 1.0})  # nor this about other networks
+    lines.append({"study": "lesions", "device": "CPU"})  # nor what is no run
     (speed,) = recorded(lines, tmp_path)
     assert speed.images_per_second == 64_000 * 128 / 12_800
     assert speed.seconds(recipe(NET)) == pytest.approx(12_800)
@@ -136,6 +138,8 @@ def test_the_list_and_the_refusals(tmp_path: Path, capsys: pytest.CaptureFixture
     assert sorted(names) == sorted(set(WHAT) - {"list"})
     assert {*TABLES, *TARGETS, "degradation", "figure3"} <= set(names)
     for words, says in (
+        (["table1", "--scale", "short"], "scale: table1 has nothing of the kind to choose"),
+        (["degradation", "--only", "plain20"], "only: degradation has nothing of the kind to choose"),
         (["nothing"], "there is no 'nothing' to reproduce"),
         (["table6", "--scale", "tiny"], "allowed are paper, short, smoke"),
         (["table6", "--only", "resnet21"], "there is no 'resnet21'; there are cifar10-resnet20, "),
@@ -170,8 +174,17 @@ def test_the_plan_of_an_imagenet_table(tmp_path: Path, capsys: pytest.CaptureFix
     assert row["hours"]["RTX 3090"] == round(600_000 * 256 * ratio / 2_037 / 3600)
     folder = "runs/reproduction/imagenet-plain34-seed0"
     assert f"resnets train imagenet-plain34 seed=0 --out {folder}" in record["commands"]
-    assert record["commands"][-1] == "resnets reproduce table2"
+    assert record["commands"][-1] == f"resnets reproduce table2 --results {results}"
     assert record["disk_gb"] > 288
+
+
+def test_the_commands_of_a_plan_are_for_what_was_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--seeds", "1..2", "--scale", "short", "--only", "plain18,plain34", "--out", str(tmp_path)]
+    *_, again = _json(capsys, ["plan", "table2", *options])["commands"]
+    assert again == f"resnets reproduce table2 {' '.join(options)}"
+    together = _json(capsys, ["plan", "table5", "--seeds", "0", "--out", str(tmp_path)])["commands"][-1]
+    folders = " ".join(f"{tmp_path}/{entry.folder('paper', 0)}" for entry in PHOTOGRAPHS["table5"].entries)
+    assert together.startswith(f"resnets evaluate {folders} --data")
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from resnets.classification import run as runs
 from resnets.classification import seeds, start, task
 from resnets.classification.data import load_data
 from resnets.classification.recipe import ClassificationRecipe
-from resnets.classification.run import carry_out, new_run
-from resnets.classification.seeds import _side_by_side
+from resnets.classification.recipes import recipe
+from resnets.classification.run import RECORD_FIELDS, carry_out, new_run, write_json
+from resnets.classification.seeds import _side_by_side, runs_of
 from resnets.cli import main
 from resnets.models.weights import read_weights
 from resnets.training.draws import seed_draws
@@ -40,6 +41,19 @@ def three_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def folder(out: Path, seed: int) -> Path:
     return out / f"digits-resnet20-seed{seed}"
+
+
+def test_a_run_that_was_begun_goes_on_where_it_is_asked_to(tmp_path: Path) -> None:
+    """As `--resume` does; one that has finished needs no device."""
+    begun, done = (override(recipe("digits-resnet20"), [*TINY, f"seed={seed}"]) for seed in (1, 2))
+    folders = [tmp_path / "begun", tmp_path / "done"]
+    for one, path in zip((begun, done), folders, strict=True):
+        path.mkdir()
+        write_json(path / "recipe.json", one.to_dict())
+        write_json(path / "run.json", {**dict.fromkeys(RECORD_FIELDS), "device": "cuda"})
+    for name in ("model.safetensors", "evaluation.json"):
+        (folders[1] / name).touch()
+    assert [run.record["device"] for run in runs_of([begun, done], folders, "cpu")] == ["cpu", "cuda"]
 
 
 def test_each_seed_comes_out_as_it_would_alone(
@@ -117,6 +131,7 @@ def test_a_folder_with_another_run_is_refused(tiny: ClassificationRecipe, tmp_pa
     ("words", "says"),
     [
         (["digits-resnet20", "seed=3", "--seeds", "0..1"], "seed and --seeds are given"),
+        (["--data", "digits", "seed=3", "--seeds", "0..1"], "seed and --seeds are given"),
         (["--resume", "somewhere", "--seeds", "0..1"], "--out, --seeds and --weights are for new runs"),
         (["digits-resnet20", "--seeds", "4..1"], "seeds is '4..1'"),
     ],

@@ -303,7 +303,10 @@ def test_a_network_of_another_length_of_training_says_so(run: Path) -> None:
     for given, said in (
         (usual, "cifar_resnet20"),
         (replace(usual, iterations=6_400), "cifar_resnet20 after 6,400 iterations"),
-        (replace(usual, name="folder-resnet20"), "cifar_resnet20 after 64,000 iterations"),
+        (replace(usual, decay="all"), "cifar_resnet20 by a changed recipe"),
+        (replace(usual, data="pictures", name="folder-resnet20"), "cifar_resnet20 by a changed recipe"),
+        (recipe("cifar10-resnet20-fast"), "cifar_resnet20 after 4,400 iterations"),
+        (recipe("cifar10-resnet20-45k"), "cifar_resnet20"),
     ):
         assert named(replace(weights, model="cifar_resnet20", recipe=given.to_dict())) == said
     assert named(replace(weights, model="cifar_resnet20", recipe=None)) == "cifar_resnet20"
@@ -318,6 +321,10 @@ def test_a_network_of_another_length_of_training_says_so(run: Path) -> None:
         (["gradients", "--new", "cifar_resnet8"], "--data names it"),
         (["growth", "cifar_resnet20", "--data", "digits"], "needs --into"),
         (["line", "cifar_resnet20", "--data", "digits"], "two are needed, 1 given"),
+        (
+            ["growth", "cifar_resnet20", "--data", "digits", "--into", "cifar_resnet32", "--iterations", "0"],
+            "iterations is 0, allowed for growth is 1 or more",
+        ),
         (["learning", "cifar_resnet20", "--iterations", "-1"], "iterations is -1, allowed is 0 or more"),
     ],
 )

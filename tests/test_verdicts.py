@@ -105,6 +105,18 @@ def _judged(claim: Claim, worse: list[float], better: list[float], scale: str = 
     return found.verdict
 
 
+def test_of_a_surrogates_claim_only_the_sign_is_looked_at() -> None:
+    claim = Claim(text="worse", worse=OTHER, than=NET, by=2.0)
+    assert _judged(claim, [9.0], [8.0]) == "does not hold"
+    assert _judged(claim, [9.0], [8.0], "short") == "holds"
+    changed = [
+        Row(Entry(recipe=name), "paper", [line(name, 0, e, "decay=all")]) for name, e in ((OTHER, 9.0), (NET, 8.0))
+    ]
+    target = Target(title="t", source="s", entries=tuple(row.entry for row in changed), claims=(claim,))
+    (found,) = judged(target, changed)
+    assert (found.surrogate, found.verdict) == (True, "holds")
+
+
 def test_claims() -> None:
     each = Claim(text="worse", worse=OTHER, than=NET, by=2.0, every_seed=True)
     assert _judged(each, [12.0, 11.0], [8.0, 8.0]) == "holds"

@@ -74,7 +74,9 @@ def identity_mappings_batch64(model: str, data: str = "cifar10") -> Classificati
     return replace(
         resnet(model, data),
         **_in_epochs(200, 81, 122, batch_size=64),
+        initialisation="fan_out",
         nesterov=True,
+        decay="all",
         normalisation="channel_mean_std",
     )
 

@@ -14,6 +14,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from resnets.classification import papers
 from resnets.classification.papers import Paper
 from resnets.classification.photograph_recipe import PhotographRecipe
 
@@ -22,9 +23,9 @@ IMAGES = 1_281_167
 _HELD_OUT = 10_000
 
 
-def epochs(count: int, batch_size: int = 256) -> int:
-    """The iterations in which `count` epochs of ImageNet are seen, up to a whole one: 30 are 150,137."""
-    return -(-count * IMAGES // batch_size)
+def epochs(count: int) -> int:
+    """The iterations of 256 images in which `count` epochs of ImageNet are seen: 30 are 150,137."""
+    return papers.epochs(count, 256, IMAGES)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -67,9 +68,13 @@ def identity_mappings(model: str, data: str = "imagenet") -> PhotographRecipe:
 
 
 def fb_resnet(model: str, data: str = "imagenet") -> PhotographRecipe:
-    """90 epochs, divided by 10 at 30 and 60; GoogLeNet's cuts, colours varied (github.com/facebook/fb.resnet.torch)."""
+    """90 epochs, divided by 10 at 30 and 60; GoogLeNet's cuts, colours varied (github.com/facebook/fb.resnet.torch).
+
+    Its fully connected layer is drawn as Torch draws it; here, as everywhere, as convolutions are by fan-in.
+    """
     return replace(
         identity_mappings(model, data),
+        initialisation="fan_out",
         nesterov=True,
         decay="all",
         view="area",

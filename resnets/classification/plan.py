@@ -13,6 +13,7 @@ In each iteration a GPU sends, and gets, 2 (R - 1) / R times 4 P bytes: what a r
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,7 @@ def plan(
             raise ValueError(f"{name} is {value}, allowed is a finite number above 0")
     if wrong := [number for number in gpus if number < 1]:
         raise ValueError(f"gpus has {wrong[0]}, allowed is 1 or more")
-    model = skeleton(recipe.model, **recipe.changes)
-    params = sum(p.numel() for p in model.parameters())
-    state = 4 * (params + sum(b.numel() for b in model.buffers()))
+    params, _ = _sizes(recipe.model, json.dumps(recipe.changes, sort_keys=True))
     size = SMALL_IMAGE if row(recipe.model).input_size == 32 else PHOTOGRAPH
     seen = recipe.iterations * recipe.batch_size
     rows = [_row(number, recipe, params, images_per_second, size, price, link) for number in gpus]
@@ -63,9 +62,27 @@ def plan(
         "link_gigabytes_per_second": link,
         "bytes_per_image": round(size),
         "data_bytes": sum(ARCHIVES.values()) if recipe.data == "imagenet" else None,
-        "folder_bytes": (KEPT + 1) * (state + 4 * params) + state,
+        "folder_bytes": folder_bytes(recipe),
         "rows": rows,
     }
+
+
+def folder_bytes(recipe: ClassifierRecipe) -> int:
+    """Bytes that the folder of a run takes at most, its journal and page aside.
+
+    Two checkpoints and one being written, each with momentum and the weights' moving average if there is one; and the
+    final weights.
+    """
+    params, buffers = _sizes(recipe.model, json.dumps(recipe.changes, sort_keys=True))
+    state = 4 * (params + buffers)
+    return (KEPT + 1) * (state + 4 * params + (state if recipe.ema else 0)) + state
+
+
+@cache
+def _sizes(model: str, changes: str) -> tuple[int, int]:
+    """How many numbers are in the parameters and in the buffers of a network; `changes` as JSON."""
+    network = skeleton(model, **json.loads(changes))
+    return sum(p.numel() for p in network.parameters()), sum(b.numel() for b in network.buffers())
 
 
 def _row(

@@ -29,7 +29,7 @@ class ClassifierRecipe(Recipe):
     validation_images: int = 0
     """How many training images are held out, drawn by the seed."""
     initialisation: Literal["fan_in", "fan_out"] = "fan_in"
-    """Variance of new convolutions' weights: 2 over the inputs of an output, or 2 over the outputs of an input."""
+    """Variance of new convolutions' weights: 2 over the inputs of an output, or 2 over the outputs and the kernel."""
     start: str | None = None
     """Where the weights are from that the network begins with: whatever `find_weights` takes; none: new ones."""
     frozen: str | None = None
@@ -75,8 +75,6 @@ class ClassifierRecipe(Recipe):
             found.append("bn_batches is given, allowed without frozen only: what stands still keeps its statistics")
         if self.frozen and not found and self.frozen not in (stages := below(self.model, **self.changes)):
             found.append(f"frozen is {self.frozen!r}, allowed are {', '.join(stages)}, or none")
-        if self.start and self.initialisation != "fan_in":
-            found.append(f"initialisation is {self.initialisation}, allowed without a start only")
         if self.start is None and self.as_started:
             found.append("normalisation is start, allowed with a start only")
         if not 0 <= self.label_smoothing < 1:

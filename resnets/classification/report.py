@@ -90,14 +90,14 @@ def _pictures(run: Run) -> dict[str, Any]:
     stored = run.evaluation or {}
     try:
         examples = Examples(str(run.folder), run.recipe.data, (run.record["data"] or {}).get("test"))
-    except ValueError as error:
+        return {
+            "mistakes": examples.shown(stored["mistakes"]),
+            "right": examples.shown(stored.get("right", [])),  # runs of earlier versions kept neither these
+            "confused": examples.by_mistake(stored.get("confused", [])),  # nor those
+        }
+    except (ValueError, OSError) as error:
         say(f"the page has no pictures: {error}")
         return {}
-    return {
-        "mistakes": examples.shown(stored["mistakes"]),
-        "right": examples.shown(stored.get("right", [])),  # runs of earlier versions kept neither these
-        "confused": examples.by_mistake(stored.get("confused", [])),  # nor those
-    }
 
 
 def compare_runs(folders: list[Path], path: Path, published: Published) -> tuple[dict[str, Any], str]:

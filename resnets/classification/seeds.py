@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from resnets.classification.recipe import ClassifierRecipe
-from resnets.classification.run import RECIPE, Run, carry_out, new_run, open_run
+from resnets.classification.run import RECIPE, Run, carry_out, new_run, open_run, resume
 from resnets.files import say
 from resnets.models.catalog import arguments
 from resnets.runtime import cores
@@ -37,7 +37,7 @@ def runs_of(
         run = open_run(folder)
         if changed := changed_fields(recipe.to_dict(), run.recipe.to_dict()):
             raise ValueError(f"{folder} holds another run: {'; '.join(changed)}")
-        runs.append(run)
+        runs.append(run if run.finished else resume(folder, [], device))
     return runs
 
 

@@ -85,7 +85,7 @@ def first_network(recipe: ClassifierRecipe, classes: tuple[str, ...]) -> Beginni
     if weights is None:
         new = create_model(recipe.model, len(classes), **recipe.changes)
         if recipe.initialisation == "fan_out":
-            to_fan_out(new)
+            to_fan_out(new.modules())
         return Beginning(new, recipe.changes)
     if weights.preprocessing is None or weights.preprocessing.classes != classes:
         weights = _without_classifier(weights)
@@ -94,6 +94,8 @@ def first_network(recipe: ClassifierRecipe, classes: tuple[str, ...]) -> Beginni
         recipe.model, weights=replace(weights, missing=(), num_classes=len(classes)), **recipe.changes
     )
     brought = frozenset(name for name, _ in model.named_parameters() if name in weights.state)
+    if recipe.initialisation == "fan_out":
+        to_fan_out(layer for name, layer in model.named_modules() if f"{name}.weight" not in brought)
     _quieten(model, brought)
     return Beginning(model, model.changes, brought, _still(model, recipe, brought))
 

@@ -14,6 +14,7 @@ from resnets.documents.speed import SPEED
 from resnets.evaluation.metrics import wilson
 from resnets.models.layouts import ELSEWHERE, LAYOUTS
 from resnets.models.rows import PAPER
+from resnets.paper.degradation import WORSE
 from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines
 from resnets.paper.markdown import conditions, each, listed, missing, spread, table
 from resnets.paper.published import BANDS, test_error
@@ -47,8 +48,9 @@ def degradation(results: Path) -> str:
     }
     verdict = (
         f"The deep net's training error less the shallow one's, seed by seed: plain {deeper['plain']} points, "
-        f"residual {deeper['resnet']} points. Deeper plain nets train worse: {_answer(record['plain_degrades'])}. "
-        f"Deeper residual nets do not: {_answer(record['residual_does_not'])}. "
+        f"residual {deeper['resnet']} points. Deeper plain nets train worse, by more than {WORSE:g} points with every "
+        f"seed: {_answer(record['plain_degrades'])}. Deeper residual nets do so with none: "
+        f"{_answer(record['residual_does_not'])}. "
         f"**The paper's degradation {'shows' if record['degradation'] else 'does not show'}.**"
     )
     where = f"Seeds {listed(record['seeds'])}; {duration(record['seconds'])} of training in all. {conditions([record])}"

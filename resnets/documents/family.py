@@ -55,7 +55,7 @@ HEADS = {
     "CIFAR-100": "r",
     "top-1": "r",
     "top-5": "r",
-    "where": "l",
+    "described in": "l",
     "note": "l",
 }
 """The columns of a paper's table, and to which side they keep."""
@@ -86,7 +86,7 @@ def _networks(source: str) -> str:
         counts = {"layers": spec.layers, "parameters": spec.params, "multiply-adds": spec.multiply_adds}
         printed = columns(PUBLISHED.get(spec.name, Published()))
         line = {"network": f"`{spec.name}`", **{head: f"{count:,}" for head, count in counts.items()}, **printed}
-        lines.append({**line, "where": place})
+        lines.append({**line, "described in": place})
     heads = [head for head in HEADS if any(line[head] for line in lines)]
     return table(heads, "".join(HEADS[head] for head in heads), [[line[head] for head in heads] for line in lines])
 
@@ -109,7 +109,7 @@ def _recipes(networks: list[str]) -> Iterator[str]:
 
 def _sentences(how: Paper, nets: list[str]) -> str:
     names = listed(f"`{data}-{nets[0]}`" for data in how.data)
-    found = [f"Recipes: {names}{f', and so on for {len(nets)} nets' if len(nets) > 1 else ''}."]
+    found = [f"Recipes: {names}{f' and so on, {len(nets)} nets' if len(nets) > 1 else ''}."]
     for suffix, (pattern, _) in how.variants.items():
         first = next(net for net in nets if re.fullmatch(pattern, f"cifar_{net}"))
         found.append(f"Also `{how.data[0]}-{first}-{suffix}`.")
@@ -148,7 +148,7 @@ def runs(results: Path) -> str:
         twins = {
             line["seed"]: line["test_error"]
             for line in lines
-            if (line["model"], _changes(line), line["iterations"]) == (base, "", iterations)
+            if (line["model"], line["iterations"]) == (base, iterations) and _only_shorter(line)
         }
         found = {line["seed"]: line["test_error"] for line in sorted(group, key=lambda line: line["seed"])}
         both = [seed for seed in found if seed in twins]
@@ -179,6 +179,12 @@ def _changes(line: Record) -> str:
     prefix = "changes."
     phrases = (phrase.partition(" (paper:")[0] for phrase in line["departures"] if phrase.startswith(prefix))
     return "; ".join(phrase.removeprefix(prefix) for phrase in phrases)
+
+
+def _only_shorter(line: Record) -> bool:
+    """Whether a run is its paper's recipe but for its length and precision, on all training images."""
+    fields = {phrase.partition(":")[0] for phrase in line["departures"]}
+    return fields <= {"iterations", "milestones", "precision"} and not line["data"]["validation_images"]
 
 
 FAMILY: dict[str, Callable[[Path], str]] = {

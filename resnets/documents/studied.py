@@ -50,7 +50,9 @@ def _lesions_said(line: Record) -> str:
 def _gradients_said(line: Record) -> str:
     ratios = {net["name"]: net["maps"][0] / net["maps"][-1] for net in line["networks"]}
     nets = [f"{name} {_towards_the_input(ratio)}" for name, ratio in ratios.items()]
-    vanishing = "" if min(ratios.values()) < 1 else " Nothing vanishes, as the paper says."
+    exploding = [name for name, ratio in ratios.items() if ratio > _EXPLODED]
+    vanishing = "" if min(ratios.values()) < 1 else " Before training nothing vanishes."
+    vanishing += f" In {listed(exploding)} it explodes, of which the paper says nothing." if exploding else ""
     return (
         "Norm of the gradient of an image's loss with respect to what a layer gives, from the last layer to the first: "
         f"{'; '.join(nets)}.{vanishing}"
@@ -61,7 +63,10 @@ def _learning_said(line: Record) -> str:
     said, weakest = [], (float("inf"), "")
     for net in line["networks"]:
         times = listed(_figures(maps[0] / maps[-1]) for maps in net["maps"])
-        error = f"; its training error has come to {net['train_error'][-1]:.1f} %" if len(net["steps"]) > 1 else ""
+        error = ""
+        if len(net["steps"]) > 1:
+            before, last = net["steps"][-2:]
+            error = f"; its training error in iterations {before + 1} to {last} is {net['train_error'][-1]:.1f} %"
         said.append(f"{net['name']}: {times} times after {listed(net['steps'])} iterations{error}")
         for step, maps in zip(net["steps"], net["maps"], strict=True):
             share, layer = min((norm / maps[-1], layer) for norm, layer in zip(maps, net["layers"], strict=True))
@@ -74,7 +79,7 @@ def _learning_said(line: Record) -> str:
     )
 
 
-_VANISHED = 0.01
+_VANISHED, _EXPLODED = 0.01, 1000.0
 _HEARD = "So no layer is left without one."
 _NOT_HEARD = (
     "There it has all but vanished, BN or no. The paper finds no such thing in plain nets, and does not say when in "
@@ -109,9 +114,13 @@ def _line_said(line: Record) -> str:
     between = [point for point in line["points"] if 0 < point["share"] < 1]
     highest = max(between, key=lambda point: point["test_loss"])
     low, high = sorted(point["test_loss"] for point in ends)
+    first, other = line["ends"]
+    kinds = dict.fromkeys(line.get("subjects", ()))
+    what = f" ({listed(kinds)})" if kinds else ""
     return (
-        f"Test loss {low:.3f} and {high:.3f} at the ends, at most {highest['test_loss']:.3f} between them "
-        f"({highest['share']:g} of the way). BN's statistics are estimated anew at every point."
+        f"From {first} to {other}{what}, on {line['images']:,} test images. Test loss {low:.3f} and {high:.3f} at the "
+        f"ends, at most {highest['test_loss']:.3f} between them ({highest['share']:g} of the way). BN's statistics are "
+        "estimated anew at every point."
     )
 
 

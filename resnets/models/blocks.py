@@ -12,7 +12,7 @@ is that of "Identity Mappings in Deep Residual Networks" (arXiv:1603.05027), sec
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -250,15 +250,17 @@ def initialise(model: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-def to_fan_out(model: nn.Module) -> None:
+def to_fan_out(layers: Iterable[nn.Module]) -> None:
     """Convolutions that were drawn by `initialise` get the variance 2 / (kernel^2 * outputs): the backward derivation.
 
-    The draws stay and are scaled, so that a seed gives the same network but for this choice.
+    The draws stay and are scaled, so that a seed gives the same network but for this choice. In groups, too, all
+    outputs count, as in fb.resnet.torch and in PyTorch.
     """
-    for layer in model.modules():
+    for layer in layers:
         if isinstance(layer, nn.Conv2d):
+            outputs, inputs = layer.weight.shape[:2]
             with torch.no_grad():
-                layer.weight.mul_(math.sqrt(layer.in_channels / layer.out_channels))
+                layer.weight.mul_(math.sqrt(inputs / outputs))
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def brought_back(arguments: argparse.Namespace, seeds: Sequence[int] | None, tra
     asked = Asked(
         what=arguments.what,
         seeds=None if seeds is None else list(seeds),
-        scale=arguments.scale,
+        scale=arguments.scale or "paper",
         only=arguments.only.split(",") if arguments.only else None,
         out=path("out"),
         results=path("results"),

@@ -26,8 +26,6 @@ from resnets.training.draws import GENERATOR
 from resnets.training.optimiser import descend, sgd
 from resnets.training.progress import duration
 
-COPIES = 7
-"""Of a run's weights on the disk: two checkpoints and one being written, each with momentum, and the final weights."""
 LONG = 500
 """Iterations of a recorded run from which on its speed is that of training, and not of what stands around it."""
 
@@ -63,7 +61,7 @@ def recorded(lines: Sequence[Record], results: Path) -> list[Speed]:
     """
     speeds: dict[tuple[str, str], list[float]] = {}
     for line in reversed(lines):
-        if line["iterations"] >= LONG and (images := _images(line)):
+        if line.get("iterations", 0) >= LONG and (images := _images(line)):
             speeds.setdefault((line["model"], _hardware(line)), []).append(images / line["seconds"])
     found = []
     for (model, where), several in speeds.items():
@@ -148,8 +146,3 @@ def _timed(run: ClassifierRecipe, device: torch.device, precision: str, iteratio
 def about(seconds: float) -> str:
     """A time that is estimated, in words: in days from two of them on."""
     return duration(seconds) if seconds < 2 * 86_400 else f"{seconds / 86_400:,.0f} days"
-
-
-def disk(run: ClassifierRecipe) -> int:
-    """Bytes that the folder of a run takes at most, its journal and page aside."""
-    return COPIES * 4 * model_spec(run.model).params

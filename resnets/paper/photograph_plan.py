@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from resnets.classification.plan import ARCHIVES
+from resnets.classification.plan import ARCHIVES, folder_bytes
 from resnets.models.catalog import model_spec
-from resnets.paper.costs import Speed, disk, nearest, published
+from resnets.paper.costs import Speed, nearest, published
 from resnets.paper.lines import Record
 from resnets.paper.photographs import ENSEMBLE
 from resnets.paper.plan import Plan, Planned, changed_words
@@ -21,8 +21,11 @@ _ARCHIVES_GB = sum(ARCHIVES.values()) / 1e9
 """Of training and validation, which hold JPEG: the pictures unpacked are as large."""
 
 
-def photograph_plan(what: str, plan: Plan, recorded: Sequence[Speed]) -> tuple[Record, str]:
-    """What is missing of one of `PHOTOGRAPHS`, as a record and a text."""
+def photograph_plan(what: str, plan: Plan, recorded: Sequence[Speed], options: Sequence[str]) -> tuple[Record, str]:
+    """What is missing of one of `PHOTOGRAPHS`, as a record and a text.
+
+    `options`: the words of the command line that asked for it, which belong to the commands that go on from here.
+    """
     if plan.scale == "smoke":
         return _of_moments(plan)
     hardware: dict[str, list[Speed]] = {}
@@ -30,29 +33,35 @@ def photograph_plan(what: str, plan: Plan, recorded: Sequence[Speed]) -> tuple[R
         hardware.setdefault(speed.hardware, []).append(speed)
     rows = [_row(given, hardware) for given in plan.missing]
     commands = ["resnets data prepare imagenet --from ARCHIVES"]
-    commands += [*(row["command"] for row in rows), f"resnets reproduce {what}"]
+    asked = shlex.join([what, *options])
+    commands += [*(row["command"] for row in rows), f"resnets reproduce {asked}"]
     if what == ENSEMBLE:
-        folders = shlex.join(str(given.folder) for given in plan.missing)
         server = "--submission FILE --synsets meta.mat"
-        commands.append(f"resnets evaluate {folders} --data TEST_PICTURES --protocol dense {server}")
+        commands.append(f"resnets evaluate {_folders(plan)} --data TEST_PICTURES --protocol dense {server}")
     space = (
         f"{_ARCHIVES_GB:.0f} GB of archives, as much again for the pictures in folders (with `--layout index` nothing)"
     )
-    runs = sum(disk(given.recipe) for given in plan.missing) / 1e9
+    runs = sum(folder_bytes(given.recipe) for given in plan.missing) / 1e9
     parts = [
         f"{what}, {plan.target.title}: a plan",
         *([_table(rows), _sources(plan, hardware)] if rows else ["no run is missing"]),
         f"disk: {space}, and {runs:.1f} GB of runs",
-        "\n".join([*commands, f"or, on several GPUs: resnets plan {what} --jobs FILE"]),
+        "\n".join([*commands, f"or, on several GPUs: resnets plan {asked} --jobs FILE"]),
     ]
     return {"rows": rows, "commands": commands, "disk_gb": round(2 * _ARCHIVES_GB + runs, 1)}, "\n\n".join(parts)
+
+
+def _folders(plan: Plan) -> str:
+    """Of all runs, finished or not, in the order of the table."""
+    runs = [*plan.finished, *plan.missing]
+    return shlex.join(str(given.folder) for entry in plan.target.entries for given in runs if given.entry == entry)
 
 
 def _of_moments(plan: Plan) -> tuple[Record, str]:
     """What is missing where each network is trained for a moment: seconds, but the files are as large as ever."""
     if not plan.missing:
         return {"missing": []}, "no run is missing"
-    gigabytes = sum(disk(given.recipe) for given in plan.missing) / 1e9
+    gigabytes = sum(folder_bytes(given.recipe) for given in plan.missing) / 1e9
     names = ", ".join(given.entry.name for given in plan.missing)
     text = f"runs that are missing: {len(plan.missing)}, of seconds each: {names}; up to {gigabytes:.1f} GB on the disk"
     return {"missing": [{"run": str(given.folder)} for given in plan.missing], "disk_gb": round(gigabytes, 1)}, text

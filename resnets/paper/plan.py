@@ -11,13 +11,14 @@ from itertools import groupby
 from pathlib import Path
 
 from resnets.classification.photograph_recipe import PhotographRecipe
+from resnets.classification.plan import folder_bytes
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import BOOKKEEPING
 from resnets.classification.record import append_result, result_of
 from resnets.classification.run import RECIPE, Run, open_run
 from resnets.classification.seeds import carry_out_together, runs_of
 from resnets.files import say, write_atomic
-from resnets.paper.costs import Speed, about, disk
+from resnets.paper.costs import Speed, about
 from resnets.paper.entries import Entry, Target
 from resnets.paper.lines import Record
 from resnets.paper.markdown import listed
@@ -115,7 +116,7 @@ def plan_text(plan: Plan, speed: Speed | None) -> str:
         cost = f"about {about(speed.seconds(runs[0]))}{' each' * (len(runs) > 1)}"
         lines.append(f"  {entry.name}, {seeds}: {runs[0].iterations:,} iterations, {cost}")
     total = sum(speed.seconds(given.recipe) for given in plan.missing)
-    megabytes = sum(disk(given.recipe) for given in plan.missing) / 1e6
+    megabytes = sum(folder_bytes(given.recipe) for given in plan.missing) / 1e6
     lines.append(f"  in all about {about(total)} one after the other, and {megabytes:,.0f} MB on the disk")
     lines.append(f"From {speed.said}; other networks in proportion to multiply-adds.")
     return "\n".join(lines)
@@ -188,7 +189,8 @@ def write_jobs(plan: Plan, path: Path, results: Path | None) -> None:
         raise ValueError(f"{path} exists; --jobs names a new file")
     runs = commands(plan, results)
     tasks = "\n".join(f"{number}) {command} ;;" for number, command in enumerate(runs))
-    gpus = PHOTOGRAPH_GPUS if all(isinstance(given.recipe, PhotographRecipe) for given in plan.missing) else 1
+    photographs = all(isinstance(given.recipe, PhotographRecipe) for given in plan.missing)
+    gpus = PHOTOGRAPH_GPUS if photographs and plan.scale != "smoke" else 1
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, _JOBS.format(last=len(runs) - 1, path=path, tasks=tasks, gpus=gpus))
 

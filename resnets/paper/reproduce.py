@@ -20,7 +20,7 @@ from resnets.paper.entries import SCALES, SURROGATES, Target
 from resnets.paper.figure7 import figure7
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.photograph_plan import photograph_plan
-from resnets.paper.photograph_tables import Wanted, carried_out
+from resnets.paper.photograph_tables import Wanted, carried_out, draw_imagenet
 from resnets.paper.photographs import PHOTOGRAPHS
 from resnets.paper.plan import Plan, carry_out_missing, chosen, plan, plan_text, write_jobs
 from resnets.paper.tabled import aligned, claims_lines, compared, heading, notes, table_text
@@ -51,6 +51,20 @@ class Asked:
     jobs: Path | None = None
     """A script to be written that runs it elsewhere."""
 
+    @property
+    def options(self) -> list[str]:
+        """The words that say which of its runs are meant."""
+        seeds = f"{self.seeds[0]}..{self.seeds[-1]}" if self.seeds else None
+        given = {
+            "seeds": seeds,
+            "scale": None if self.scale == "paper" else self.scale,
+            "only": ",".join(self.only) if self.only else None,
+            "out": self.out,
+            "photographs": self.photographs,
+            "results": self.results,
+        }
+        return [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -70,6 +84,11 @@ def reproduce(asked: Asked) -> Answer:
         raise ValueError(f"scale is {asked.scale!r}, allowed are {', '.join(SCALES)}")
     if asked.photographs and asked.what not in PHOTOGRAPHS:
         raise ValueError(f"photographs is {asked.photographs!r}, allowed for {', '.join(PHOTOGRAPHS)} only")
+    if asked.what not in (*TARGETS, *PHOTOGRAPHS):
+        given = {"scale": asked.scale != "paper", "only": asked.only, "jobs": asked.jobs}
+        given["seeds"] = asked.seeds and WHAT[asked.what] != _demonstration
+        if names := [name for name, value in given.items() if value]:
+            raise ValueError(f"{', '.join(names)}: {asked.what} has nothing of the kind to choose")
     return WHAT[asked.what](asked)
 
 
@@ -170,8 +189,10 @@ def _photographs(asked: Asked) -> Answer:
         device=asked.device,
     )
     made, facts = wanted.plan, wanted.facts
-    record, text = photograph_plan(asked.what, made, recorded(read_lines(source), source.parent))
+    record, text = photograph_plan(asked.what, made, recorded(read_lines(source), source.parent), asked.options)
     if asked.jobs and made.missing:
+        if wanted.draws:
+            draw_imagenet(out)
         write_jobs(made, asked.jobs, None)
     why = wanted.lacking if asked.train and not asked.jobs else None
     if not asked.train or asked.jobs or why:

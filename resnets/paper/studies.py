@@ -98,14 +98,15 @@ Answer = tuple[Record, str]
 
 
 def _responses(question: Question, subjects: list[Subject], data: str, device: torch.device) -> Answer:
-    networks, lines = [], ["standard deviation of each 3x3 layer's response, over all test images, places and channels"]
+    networks, lines = [], ["standard deviation of each 3x3 layer's response, over test images, places and channels"]
     for one in subjects:
         test = images_of(one, data, "test", question.images)
         found = layer_responses(one.model, (images for images, _ in batches_of(one, test, device)))
         values = list(found.values())
         middle = median(values)
         networks.append({"name": one.name, "layers": list(found), "std": values, "median": middle, "images": len(test)})
-        lines.append(f"{one.name}: {min(values):.2f} to {max(values):.2f}, median {middle:.2f}")
+        spread = f"{min(values):.2f} to {max(values):.2f}, median {middle:.2f}"
+        lines.append(f"{one.name}: {spread}, over {len(test):,} test images")
     return {"networks": networks}, "\n".join(lines)
 
 
@@ -157,6 +158,8 @@ def _growth(question: Question, subjects: list[Subject], data: str, device: torc
     (one, *others) = subjects
     if others:
         raise ValueError("growth looks at one network")
+    if question.trained("growth") == 0:
+        raise ValueError("iterations is 0, allowed for growth is 1 or more")
     with GENERATOR:
         torch.manual_seed(question.seed)
         deeper = create_model(question.into, len(one.expected.classes)).to(device)
@@ -220,7 +223,8 @@ def _line(question: Question, subjects: list[Subject], data: str, device: torch.
         raise ValueError(f"line leads from one network to another: two are needed, {len(subjects)} given")
     first, other = subjects
     count = question.images or 2_000
-    train, test = (batches_of(first, images_of(first, data, part, count), device) for part in ("train", "test"))
+    sets = [images_of(first, data, part, count) for part in ("train", "test")]
+    train, test = (batches_of(first, images, device) for images in sets)
     ends = ({k: v.clone() for k, v in first.model.state_dict().items()}, other.model.state_dict())
     shares = [round(-0.2 + 0.1 * number, 1) for number in range(15)]
     points = along_line(first.model, ends, shares, train, test)
@@ -231,7 +235,8 @@ def _line(question: Question, subjects: list[Subject], data: str, device: torch.
         for p in points
     ]
     names = [question.weights[0], question.weights[1]] if len(question.weights) == 2 else [s.name for s in subjects]
-    return {"ends": [Path(name).name for name in names], "points": points, "images": count}, "\n".join(lines)
+    record = {"ends": [Path(name).name for name in names], "subjects": [s.name for s in subjects], "points": points}
+    return {**record, "images": len(sets[1])}, "\n".join(lines)
 
 
 STUDIES: dict[str, Callable[[Question, list[Subject], str, torch.device], Answer]] = {

@@ -1,6 +1,5 @@
 """Networks that a study looks at, trained, still in training or new, and the images it shows them."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,8 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from resnets.classification.photograph_recipe import recipe_from
 from resnets.classification.recipe import ClassificationRecipe
-from resnets.classification.recipes import recipe
+from resnets.classification.recipes import departures, is_papers
 from resnets.classification.run import RECIPE, open_run
 from resnets.classification.trained import preprocessing_of
 from resnets.data.images import ImageSet
@@ -32,7 +32,7 @@ class Subject:
     """A network that is looked at."""
 
     name: str
-    """That of its network; of another length of training than its recipe's, how long."""
+    """That of its network; of one that was not trained as its paper says, with what shows that."""
     model: nn.Module
     expected: Preprocessing
     step: int | None
@@ -76,11 +76,13 @@ def named(weights: Weights) -> str:
     """
     if weights.recipe is None:
         return weights.model
-    name, iterations = weights.recipe["name"], weights.recipe["iterations"]
-    with suppress(ValueError):  # a recipe for somebody's own pictures
-        if recipe(name).iterations == iterations:
-            return weights.model
-    return _after(weights.model, iterations)
+    given = recipe_from(weights.recipe)
+    found = departures(given, "fp32")
+    if is_papers(found):
+        return weights.model
+    if any(phrase.startswith("iterations:") for phrase in found):
+        return _after(weights.model, given.iterations)
+    return f"{weights.model} by a changed recipe"
 
 
 def _after(model: str, iterations: int) -> str:

@@ -136,5 +136,5 @@ def notes(rows: Sequence[Row]) -> list[str]:
         for phrases, names in by_set.items()
     ]
     return found + [
-        f"{row.entry.name}, the paper: {row.entry.remark}" for row in rows if row.entry.remark and row.paper
+        f"{row.entry.name}, the paper: {row.entry.remark}" for row in rows if row.entry.remark and row.comparable
     ]

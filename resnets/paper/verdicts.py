@@ -170,7 +170,7 @@ def judged(target: Target, rows: Sequence[Row]) -> list[Judged]:
 def _judge(claim: Claim, rows: dict[str, Row]) -> Judged:
     worse = {run["seed"]: run[claim.error] for run in rows[claim.worse].runs}
     sides = [rows[claim.worse], *([rows[claim.than]] if claim.than else [])]
-    surrogate = any(side.scale != "paper" for side in sides)
+    surrogate = not all(side.comparable for side in sides)
     if claim.than is None:
         return Judged(claim, list(worse.values()), surrogate)
     better = {run["seed"]: run[claim.error] for run in rows[claim.than].runs}

@@ -120,6 +120,7 @@ def growth(steps: Numbers, losses: Numbers, strengths: Mapping[str, Numbers], wi
     _line(left, steps, losses, "loss", 0)
     left.lines[-1].set_color(INK)  # colours are those of the units
     left.set_title("Training loss")
+    left.set_ylabel("cross entropy")
     left.set_ylim(bottom=0)
     for index, (name, values) in enumerate(strengths.items()):
         _line(right, steps, values, f"unit:{name}", index)
