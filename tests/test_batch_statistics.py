@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
+from resnets.evaluation.protocols import inference
 from resnets.models.batch_statistics import estimate_anew
 
 
@@ -66,3 +67,13 @@ def test_a_network_without_bn_costs_nothing() -> None:
         yield
 
     estimate_anew(nn.Linear(2, 2), never())
+
+
+def test_inference_leaves_each_module_in_its_mode() -> None:
+    model = Network()
+    model.second.eval()
+    with inference(model):
+        assert not any(module.training for module in model.modules())
+        assert not torch.is_grad_enabled()
+    assert torch.is_grad_enabled()
+    assert [layer.training for layer in model] == [True, True, False, True]

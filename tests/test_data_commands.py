@@ -1,6 +1,7 @@
 """The actions of `resnets data` from the command line: from drawn archives to every layout, and the check."""
 
 import json
+import os
 import re
 import struct
 import zlib
@@ -18,6 +19,7 @@ from resnets.cli import main
 from resnets.data.batches import PhotographBatches
 from resnets.data.photograph_stream import PhotographStream
 from resnets.data.pictures import decode_whole
+from resnets.data.quarantine import add_to_quarantine, quarantined
 from resnets.data.sources import open_data, open_photographs
 from resnets.data.views import Augmentation
 
@@ -223,6 +225,25 @@ def test_a_quarantine_moves_nothing_from_training_to_the_test(tmp_path: Path) ->
     (tmp_path / "set/quarantine.txt").write_bytes(b"\xff")
     with pytest.raises(ValueError, match=r"quarantine.txt: cannot be read"):
         open_photographs(tmp_path / "set", "train")
+
+
+def test_a_quarantine_written_by_hand_keeps_its_last_line(tmp_path: Path) -> None:
+    """Even without an end; a name may begin with a #."""
+    folder_of(tmp_path / "set", {"a": 10, "#1": 10})
+    first, *others = open_photographs(tmp_path / "set", "train").names
+    assert first.startswith("#1/")
+    (tmp_path / "set/quarantine.txt").write_text(others[-1])
+    path, added = add_to_quarantine(tmp_path / "set", [(first, "damaged")], [])
+    assert (path.name, added) == ("quarantine.txt", 1)
+    assert open_photographs(tmp_path / "set", "train").names == tuple(others[:-1])
+    assert add_to_quarantine(tmp_path / "set", [(first, "damaged")], [])[1] == 0
+
+
+def test_a_name_that_is_no_text_is_named_and_the_others_are_left_out(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"a/caf\xe9.png")
+    with pytest.raises(ValueError, match=r"quarantine.txt: cannot hold 'a/caf.*not UTF-8; rename the picture"):
+        add_to_quarantine(tmp_path, [(odd, "damaged"), ("a/b.png", "damaged")], [])
+    assert quarantined(tmp_path) == {"a/b.png"}
 
 
 def test_check_of_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

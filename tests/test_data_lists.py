@@ -59,6 +59,9 @@ def test_without_splits_the_test_is_that_of_the_folder(tmp_path: Path) -> None:
         )
         assert found.fingerprint == expected.fingerprint
     assert said[1].endswith("no column split, so a fifth of each class is the test: 3 of 19 are for test")
+    few = written(tmp_path, "path,class\na.png,x\nb.png,y\n")
+    with pytest.raises(ValueError, match="no class has a picture to spare for the test; add a column split"):
+        listed(few, "test")
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:

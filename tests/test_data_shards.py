@@ -24,6 +24,7 @@ from resnets.data.pictures import read_picture
 from resnets.data.shard_index import ShardIndex
 from resnets.data.shard_writer import Reduction, write_shards
 from resnets.data.shards import altered, shards
+from resnets.data.tars import begins
 
 
 def silent(message: str) -> None:
@@ -305,6 +306,7 @@ def test_room_on_the_disk_is_looked_for_first(pictures: Path, tmp_path: Path, mo
     with pytest.raises(ValueError, match=r"out: 0\.0 GB are needed, the disk has 0\.0 GB left"):
         write_shards(both(pictures), tmp_path / "out", log=silent)
     assert list(tmp_path.iterdir()) == []
+    write_shards(both(pictures), tmp_path / "out", Reduction(shorter_side=8), log=silent)  # who knows beforehand
 
 
 def test_what_cannot_be_sharded(tmp_path: Path) -> None:
@@ -374,10 +376,22 @@ def test_tars_of_others_are_indexed_once(kind: int, tmp_path: Path) -> None:
         seen.append((train.fingerprint, test.fingerprint))
     assert len(said) == 2
     assert seen[0] == seen[1]
-    for path in folder.glob("*.json"):
-        path.unlink()
     (folder / "classes.txt").write_text("w\nx\ny\nz\nnone of them\n")
     assert shards(folder, "test", silent).classes == ("w", "x", "y", "z", "none of them")
+
+
+def test_tars_that_come_later_are_not_passed_over(tmp_path: Path) -> None:
+    for number in range(3):
+        tar_of(tmp_path / f"train-{number}.tar", ("0.jpg", JPG), ("0.cls", b"1"))
+        said: list[str] = []
+        assert len(shards(tmp_path, "train", said.append)) == number + 1
+        assert any("made anew" in message for message in said) == (number > 0)
+    assert len(shards(tmp_path, "train", said.append)) == 3
+    assert len(said) == 2
+    for name in ("val", "test"):
+        tar_of(tmp_path / f"{name}.tar", ("0.jpg", JPG), ("0.cls", b"1"))
+    assert shards(tmp_path, "test", said.append).names == ("test/0",)
+    assert any("1 with val are not read" in message for message in said)
 
 
 def link(name: str) -> tarfile.TarInfo:
@@ -410,6 +424,12 @@ def test_tars_that_are_no_samples(members: list[Any], message: str, tmp_path: Pa
     tar_of(tmp_path / "train.tar", *members)
     with pytest.raises(ValueError, match=message):
         shards(tmp_path, "train", silent)
+
+
+def test_a_size_in_no_octal_digits_is_no_header() -> None:
+    block = bytearray(512)
+    block[124:136], block[148:156] = b"00000000009\0", b"000009\0 "
+    assert not begins(bytes(block), 9)
 
 
 def test_tars_that_are_damaged(tmp_path: Path) -> None:

@@ -75,8 +75,22 @@ def test_pictures_as_they_are(home: Path, tmp_path: Path) -> None:
     flat = open_whole(tmp_path / "folder" / "train" / "a", "test")
     assert isinstance(flat, Photographs)
     assert (flat.names, flat.classes, flat.labels.tolist()) == (("x.png",), (), [-1])
-    with pytest.raises(ValueError, match="allowed are digits, cifar10, cifar100, a folder"):
+    with pytest.raises(ValueError, match=r"allowed are digits, cifar10, cifar100, a folder.* also imagenet"):
         open_whole(tmp_path / "nowhere", "test")
+
+
+def test_a_path_is_no_name(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a folder is called, it is that folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("imagenet", "digits"):
+        pictures(tmp_path / name)
+        for given in (f"./{name}", f"{name}/", Path(name)):
+            for opened in (open_whole(given, "test"), open_photographs(given, "test")):
+                assert isinstance(opened, Photographs)
+                assert opened.names == ("test/a/x.png",)
+        assert len(open_data(Path(name), "test")) == 1
+    with pytest.raises(ValueError, match="digits are small images in memory, no photographs; allowed are imagenet"):
+        open_photographs("digits", "test")
 
 
 @pytest.mark.parametrize("name", ["cifar", "", "no/such/path", "x" * 5000, "nul\0"])
@@ -135,7 +149,7 @@ def test_photographs_of_every_layout_are_the_same(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere", r"data: 'nowhere' cannot be opened \(No such file.*allowed are digits.* also imagenet, a list"),
+        ("nowhere", r"data: 'nowhere' cannot be opened \(No such file.*allowed are imagenet, a folder .* a list"),
         ("a\0b", "cannot be opened"),
         ("note.txt", "data: 'note.txt' is a file, but no list; allowed are"),
         ("imagenet", "imagenet' cannot be opened .*; type: resnets data prepare imagenet --from DIR"),

@@ -94,8 +94,6 @@ class Classification:
         return {"loss": loss, "train_error": error}
 
     def _logits(self, images: Tensor) -> Tensor:
-        for part in self.beginning.still:  # an evaluation has put the whole network back into training mode
-            part.eval()
         with autocast(self.device, self.precision):
             return self.network(images).float()
 

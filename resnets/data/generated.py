@@ -37,7 +37,7 @@ CLASSES: dict[str, tuple[tuple[int, int, int], Shape]] = {
 }
 """What a class is called -> its colour, and its shape."""
 _ODD = 12
-"""Of as many pictures of a class, the first six are each odd in a way of their own."""
+"""Of as many pictures of a class for training, the first five are each odd in a way of their own."""
 _TURN = 0x0112
 """EXIF's tag for the orientation; 6: to be turned by a quarter, clockwise."""
 

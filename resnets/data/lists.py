@@ -95,6 +95,8 @@ def _chosen(path: Path, rows: list[Row], labels: list[int], classes: int, split:
         for row, label in zip(rows, labels, strict=True):
             together[label].append(row.path)
         kept = frozenset().union(*(fifth(names, split) for names in together if names))
+        if not kept:
+            raise ValueError(f"{path}: no class has a picture to spare for the test; add a column split")
         log(
             f"{path}: no column split, so a fifth of each class is the test: {len(kept)} of {len(rows)} are for {split}"
         )

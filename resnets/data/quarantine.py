@@ -1,7 +1,7 @@
 """Pictures that are left out: those named in a file `quarantine.txt` that lies with a set.
 
-One name a line, as messages call the pictures: from the folder of the set on. Lines that begin with # say why. What is
-for training and what is for the test is decided first, so leaving one out moves no other.
+One name a line, as messages call the pictures: from the folder of the set on. Lines that begin with "# " say why. What
+is for training and what is for the test is decided first, so leaving one out moves no other.
 """
 
 import unicodedata
@@ -32,7 +32,7 @@ def quarantined(data: Path) -> frozenset[str]:
         return frozenset()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    return frozenset(_normal(line) for line in lines if line.strip() and not line.startswith("#"))
+    return frozenset(_normal(line) for line in lines if line.strip() and not line.startswith("# "))
 
 
 def kept(names: Iterable[str], data: Path, log: Log) -> Tensor | None:
@@ -59,16 +59,26 @@ def without_quarantined(photographs: Photographs, data: Path, log: Log) -> Photo
 def add_to_quarantine(data: Path, entries: Iterable[tuple[str, str]], remarks: Iterable[str]) -> tuple[Path, int]:
     """Adds (name, why) to the file, and `remarks` as lines that leave nothing out; what stands there stays.
 
-    Returns the file and how many names are new. OSError as the file system raises it.
+    Returns the file and how many names are new. OSError as the file system raises it; ValueError where a name is not
+    UTF-8, after all others have been added.
     """
     path, known = quarantine_of(data), quarantined(data)
     old = path.read_text(encoding="utf-8") if path.exists() else _HEAD
-    new = [(name, why) for name, why in entries if _normal(name) not in known]
+    old += "" if old.endswith("\n") or not old else "\n"
+    found = [(name, why) for name, why in entries if _normal(name) not in known]
+    new = [(name, why) for name, why in found if _is_text(name)]
     lines = [f"# {_one_line(why)}\n{name}\n" for name, why in new]
     lines += [line for line in (f"# {_one_line(remark)}\n" for remark in remarks) if line not in old]
     if lines:
         write_atomic(path, old + "".join(lines))
+    if odd := [name for name, _ in found if not _is_text(name)]:
+        raise ValueError(f"{path}: cannot hold {odd[0]!r}, a name that is not UTF-8; rename the picture, or remove it")
     return path, len(new)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written as UTF-8: other bytes in a file's name are kept as half of a surrogate pair."""
+    return not any("\udc80" <= letter <= "\udcff" for letter in name)
 
 
 def _one_line(text: str) -> str:

@@ -65,7 +65,8 @@ def write_shards(
     for photographs in splits.values():
         if not len(photographs) or photographs.labels.min() < 0:
             raise ValueError(f"{photographs.name}: shards need pictures with labels")
-    needed = sum(bytes_of(photographs, 4 * tars.BLOCK) for photographs in splits.values())
+    # What reduced pictures will take is not known beforehand.
+    needed = 0 if reduction else sum(bytes_of(photographs, 4 * tars.BLOCK) for photographs in splits.values())
     with new_folder(out, needed) as fresh:
         for name, content in (beside or {}).items():
             write_atomic(fresh / name, content)

@@ -16,6 +16,7 @@ from resnets.data.shard_index import ShardIndex, index_tars
 from resnets.files import Log, say, write_atomic
 
 Split = Literal["train", "test"]
+_CLASSES = "classes.txt"
 _WORDS = {"train": "the word train", "test": "the word test or val"}
 
 
@@ -74,30 +75,38 @@ def indexed(index: ShardIndex, place: str) -> Photographs:
 
 def _index(base: str, split: Split, log: Log) -> ShardIndex:
     source = base + index_name(split)
+    found = [] if is_address(base) else _tars(Path(base))
     try:
-        return ShardIndex.from_json(read_all(source), source)
+        index = ShardIndex.from_json(read_all(source), source)
     except FileNotFoundError:
-        found = [] if is_address(base) else _tars(Path(base))
         if not found:
             raise ValueError(f"{source}: there is no such index; `resnets data shard` writes shards with one") from None
+    else:
+        if not found or _is_of(index, split, Path(base), found):
+            return index
+        log(f"{source}: tars or classes.txt are others than when it was made, so it is made anew")
     made = _made(Path(base), found, log)
     if split not in made:
         raise ValueError(f"{base}: no tar for {split}; its name must have {_WORDS[split]} in it")
     return made[split]
 
 
+def _is_of(index: ShardIndex, split: Split, folder: Path, found: list[Path]) -> bool:
+    """Whether an index is of the tars `found` in its folder. One that came with its tars knows their sums, and is."""
+    if any(shard.sha256 for shard in index.shards):
+        return True
+    names = {path.name for path in _parts(found).get(split, [])}
+    named = _class_names(folder / _CLASSES, len(index.classes))
+    return names == {shard.file for shard in index.shards} and named == index.classes
+
+
 def _made(folder: Path, found: list[Path], log: Log) -> dict[Split, ShardIndex]:
     """The indexes of the tars of others in `folder`, written beside them where that is possible."""
-    words = {path: set(re.findall("train|test|val", path.stem.lower())) for path in found}
-    if unclear := [path for path, said in words.items() if len(said) != 1]:
-        raise ValueError(f"{unclear[0]}: its name must have one of the words train, test and val in it")
-    tested = "test" if {"test"} in words.values() else "val"
-    parts: dict[Split, list[Path]] = {
-        "train": [path for path, said in words.items() if said == {"train"}],
-        "test": [path for path, said in words.items() if said == {tested}],
-    }
-    read: dict[Split, ShardIndex] = {split: index_tars(paths, log) for split, paths in parts.items() if paths}
-    classes = _class_names(folder / "classes.txt", 1 + max(int(index.labels.max()) for index in read.values()))
+    parts = _parts(found)
+    if left := len(found) - sum(map(len, parts.values())):
+        log(f"{folder}: tars whose names have test in them are the test, {left} with val are not read")
+    read: dict[Split, ShardIndex] = {split: index_tars(paths, log) for split, paths in parts.items()}
+    classes = _class_names(folder / _CLASSES, 1 + max(int(index.labels.max()) for index in read.values()))
     made: dict[Split, ShardIndex] = {split: replace(index, classes=classes) for split, index in read.items()}
     try:
         for split, index in made.items():
@@ -105,6 +114,19 @@ def _made(folder: Path, found: list[Path], log: Log) -> dict[Split, ShardIndex]:
     except OSError as error:
         log(f"{folder}: the index cannot be kept ({error.strerror}), so it is made anew each time")
     return made
+
+
+def _parts(found: list[Path]) -> dict[Split, list[Path]]:
+    """By the words in their names the tars of each split that has some; of test and val the first, where both are."""
+    words = {path: set(re.findall("train|test|val", path.stem.lower())) for path in found}
+    if unclear := [path for path, said in words.items() if len(said) != 1]:
+        raise ValueError(f"{unclear[0]}: its name must have one of the words train, test and val in it")
+    tested = "test" if {"test"} in words.values() else "val"
+    wanted: dict[Split, str] = {"train": "train", "test": tested}
+    parts: dict[Split, list[Path]] = {
+        split: [path for path, said in words.items() if said == {word}] for split, word in wanted.items()
+    }
+    return {split: paths for split, paths in parts.items() if paths}
 
 
 def _class_names(path: Path, least: int) -> tuple[str, ...]:

@@ -24,9 +24,11 @@ _ALLOWED = (
     "or a folder of CIFAR's binary files"
 )
 _PHOTOGRAPHS = (
-    f"{_ALLOWED}; for pictures of any size also imagenet, a list (.csv, .parquet), "
+    "allowed are imagenet, a folder with a sub-folder of pictures for each class, a list (.csv, .parquet), "
     "and a folder or an http address of shards"
 )
+_WHOLE = f"{_ALLOWED}; for pictures of any size also imagenet, a list, and a folder or an http address of shards"
+_IN_MEMORY = ("digits", *cifar.LAYOUTS)
 
 
 def data_home() -> Path:
@@ -41,8 +43,8 @@ def open_data(name_or_path: str | Path, split: Literal["train", "test"], size: i
 
     A path is a folder of CIFAR's binary files (or one that holds such a folder), or a folder of pictures as
     `resnets.data.folder` reads it. A name comes before a folder of that name in the working directory, which
-    is meant by `./digits`. `size` is free for folders of pictures only. ValueError, of one line, where there
-    is no such data, `size` does not fit or a file is damaged.
+    is meant by `./digits`, and by every `Path`. `size` is free for folders of pictures only. ValueError, of one
+    line, where there is no such data, `size` does not fit or a file is damaged.
     """
     found = _find(name_or_path, split, size)
     return found if isinstance(found, ImageSet) else folder(found, size, split, log)
@@ -51,10 +53,15 @@ def open_data(name_or_path: str | Path, split: Literal["train", "test"], size: i
 def open_whole(name_or_path: str | Path, split: Literal["train", "test"], log: Log = say) -> ImageSet | Photographs:
     """The images of `split`: small ones as `open_data` has them, else photographs as `open_photographs` has them."""
     name = str(name_or_path)
-    if is_address(name) or name == IMAGENET or name.lower().endswith(lists.SUFFIXES):
+    if is_address(name) or _is_name(name_or_path, IMAGENET) or name.lower().endswith(lists.SUFFIXES):
         return open_photographs(name_or_path, split, log)
     found = _find(name_or_path, split, None)
-    return found if isinstance(found, ImageSet) else open_photographs(found, split, log)
+    return found if isinstance(found, ImageSet) else open_photographs(name_or_path, split, log)
+
+
+def _is_name(name_or_path: str | Path, *names: str) -> bool:
+    """A `Path` is none, though it may look like one: "./imagenet" has become `Path("imagenet")`."""
+    return isinstance(name_or_path, str) and name_or_path in names
 
 
 def open_photographs(
@@ -76,13 +83,15 @@ def open_photographs(
 
 def _photographs(name_or_path: str | Path, split: Literal["train", "test"], log: Log) -> tuple[Path, Photographs]:
     """Where on the disk the set lies, and all of it."""
-    name = str(name_or_path)
-    path = data_home() / name if name == IMAGENET else Path(name_or_path).expanduser()
+    name, imagenet = str(name_or_path), _is_name(name_or_path, IMAGENET)
+    if _is_name(name_or_path, *_IN_MEMORY):
+        raise ValueError(f"data: {name} are small images in memory, no photographs; {_PHOTOGRAPHS}")
+    path = data_home() / name if imagenet else Path(name_or_path).expanduser()
     try:
         kind = path.stat().st_mode
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        what = "type: resnets data prepare imagenet --from DIR" if name == IMAGENET else _PHOTOGRAPHS
+        what = "type: resnets data prepare imagenet --from DIR" if imagenet else _PHOTOGRAPHS
         raise ValueError(f"data: {str(path)!r} cannot be opened ({reason}); {what}") from None
     if not stat.S_ISDIR(kind):
         if path.suffix.lower() not in lists.SUFFIXES:
@@ -101,7 +110,7 @@ def _photographs(name_or_path: str | Path, split: Literal["train", "test"], log:
 def _find(name_or_path: str | Path, split: Literal["train", "test"], size: int | None) -> ImageSet | Path:
     """The set in memory that is meant, held against `size` where there is one, or the folder of pictures."""
     name = str(name_or_path)
-    if name in ("digits", *cifar.LAYOUTS):
+    if _is_name(name_or_path, *_IN_MEMORY):
         _check_size(name, size)
         return digits(split) if name == "digits" else cifar.read(name, split, data_home())
     path = Path(name_or_path).expanduser()
@@ -110,7 +119,8 @@ def _find(name_or_path: str | Path, split: Literal["train", "test"], size: int |
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
     if reason:
-        raise ValueError(f"data: {name!r} is neither a data set's name nor a folder ({reason}); {_ALLOWED}")
+        allowed = _WHOLE if size is None else _ALLOWED
+        raise ValueError(f"data: {name!r} is neither a data set's name nor a folder ({reason}); {allowed}")
     if layout := cifar.recognise(path):
         _check_size(name, size)
         return cifar.read(layout, split, path)

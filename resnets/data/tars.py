@@ -1,6 +1,7 @@
 """What lies where in a tar: its members with their offsets, never unpacked; and whether a place is as was noted."""
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,6 @@ def is_plain(member: tarfile.TarInfo) -> bool:
 def begins(block: bytes, size: int) -> bool:
     """Whether `block` is the header of a member of `size` bytes, by its field of the size and its check sum."""
     said, check = (field.strip(b" \0") for field in (block[124:136], block[148:156]))
-    if not (said.isdigit() and check.isdigit() and int(said, 8) == size):
+    if not (re.fullmatch(b"[0-7]+", said) and re.fullmatch(b"[0-7]+", check) and int(said, 8) == size):
         return False
     return int(check, 8) == sum(block[:148]) + 8 * ord(" ") + sum(block[156:])

@@ -1,6 +1,5 @@
 """A hidden folder to work in, that is gone afterwards, whatever happens."""
 
-import os
 import shutil
 import signal
 import sys
@@ -8,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from resnets.files import alone
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def workspace(root: Path, name: str) -> Iterator[Path]:
     where another process is at work in `root`; OSError as the file system raises it.
     """
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root), _exit_on_sigterm():
+    with alone(root), _exit_on_sigterm():
         work = root / name
         if work.exists():
             shutil.rmtree(work)
@@ -27,27 +28,6 @@ def workspace(root: Path, name: str) -> Iterator[Path]:
             yield work
         finally:
             shutil.rmtree(work, ignore_errors=True)
-
-
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Hold `root` alone. The lock is on the folder itself: it leaves no file and dies with the process."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    descriptor = os.open(root, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{root}: another process is at work there; wait until it has ended") from None
-        except OSError:
-            pass  # a file system without locks
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

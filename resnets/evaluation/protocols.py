@@ -22,6 +22,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from resnets.data.pictures import centre_crop
+from resnets.models.modes import modes_kept
 from resnets.preprocessing import Preprocessing
 from resnets.ranks import each
 from resnets.runtime import autocast
@@ -111,14 +112,10 @@ def _five_crops(image: UInt8[Tensor, "3 _ _"], crop: int) -> list[UInt8[Tensor, 
 
 @contextmanager
 def inference(model: nn.Module) -> Iterator[None]:
-    """Inference mode; the model is left in the mode it was found in."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(was_training)
+    """Inference mode; the model is left in the mode it was found in, module by module."""
+    with modes_kept(model), torch.no_grad():
+        model.eval()
+        yield
 
 
 def probabilities(

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from resnets.models.modes import modes_kept
+
 
 @torch.no_grad()
 def estimate_anew(model: nn.Module, batches: Iterable[Tensor], layers: Sequence[_BatchNorm] | None = None) -> None:
@@ -24,18 +26,16 @@ def estimate_anew(model: nn.Module, batches: Iterable[Tensor], layers: Sequence[
         layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
     if not layers:
         return
-    modes = {module: module.training for module in model.modules()}
     momenta = [layer.momentum for layer in layers]
-    try:
+    with modes_kept(model):
         model.eval()
-        for layer in layers:
-            layer.reset_running_stats()
-            layer.momentum = None  # PyTorch's word for a plain average over all batches
-            layer.train()
-        for images in batches:
-            model(images)
-    finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
-        for module, mode in modes.items():
-            module.training = mode
+        try:
+            for layer in layers:
+                layer.reset_running_stats()
+                layer.momentum = None  # PyTorch's word for a plain average over all batches
+                layer.train()
+            for images in batches:
+                model(images)
+        finally:
+            for layer, momentum in zip(layers, momenta, strict=True):
+                layer.momentum = momentum

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from resnets.models.modes import modes_kept
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -87,14 +89,12 @@ def layers(model: nn.Module, input_size: int) -> list[Layer]:
     hooks = [module.register_forward_hook(record) for module in model.modules() if isinstance(module, kinds)]
     parameter = next(model.parameters())
     image = torch.zeros(1, 3, input_size, input_size, device=parameter.device, dtype=parameter.dtype)
-    was_training = model.training
     try:
-        with torch.no_grad(), ExitStack() as stack:
+        with modes_kept(model), torch.no_grad(), ExitStack() as stack:
             if parameter.is_meta:
                 stack.enter_context(_ShapesOnly())
             model.eval()(image)
     finally:
-        model.train(was_training)
         for hook in hooks:
             hook.remove()
     return rows

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from resnets.models.layers import SHORTCUT_PARTS
+from resnets.models.modes import modes_kept
 from resnets.report.unit_calls import said
 
 MOST_PATHS = 3
@@ -85,13 +86,10 @@ class _Tracer(fx.Tracer):
 
 def _trace(unit: nn.Module, side: int) -> fx.Graph:
     """The calls of `unit` in order, with the size of each result."""
-    was_training = unit.training
-    try:
+    with modes_kept(unit):
         with unchecked():
             graph = _Tracer().trace(unit.eval())
         _measure(unit, graph, side)
-    finally:
-        unit.train(was_training)
     return graph
 
 
