@@ -245,11 +245,16 @@ def test_the_block_shows_the_figure_and_speaks_of_each_net(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("errors", "word"),
-    [((7.8, 9.2), "inside"), ((8.5, 9.21), "outside"), ((7.79, 8.5), "outside"), ((30.0,), "outside")],
+    [((7.8, 9.2), "inside"), ((8.5, 9.21), "outside"), ((7.79, 8.5), "better than"), ((30.0,), "outside")],
 )
 def test_a_band_holds_for_every_seed(root: Path, errors: tuple[float, ...], word: str) -> None:
     write(root, *(line(seed=seed, error=error) for seed, error in enumerate(errors)))
     assert f"; {word} the band expected, 7.8 to 9.2 %." in BLOCKS["cifar10"](root / "results")
+
+
+def test_of_three_seeds_the_mean_has_a_band_of_its_own(root: Path) -> None:
+    write(root, *(line(seed=seed, error=error) for seed, error in enumerate((8.3, 9.3, 9.2))))
+    assert "; inside the band expected, 8.35 to 9.15 %." in BLOCKS["cifar10"](root / "results")
 
 
 def test_nets_of_which_nobody_expects_anything(root: Path) -> None:

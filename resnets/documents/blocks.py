@@ -17,7 +17,9 @@ from resnets.models.rows import PAPER
 from resnets.paper.degradation import WORSE
 from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines
 from resnets.paper.markdown import conditions, each, listed, missing, spread, table
-from resnets.paper.published import BANDS, test_error
+from resnets.paper.published import test_error
+from resnets.paper.targets import entry_of
+from resnets.paper.verdicts import Row
 from resnets.training.progress import duration
 
 
@@ -193,14 +195,13 @@ def _recipe(name: str, lines: list[Record]) -> str:
 
 
 def _beside_the_paper(net: Net, lines: list[Record]) -> str:
-    """A network's test error over its seeds, the paper's, and whether every seed lies in the band expected."""
-    errors = [line["test_error"] for line in lines]
-    published, band = test_error(net.model, "cifar10"), BANDS.get(net.model)
-    parts = [f"test error {spread(errors)} % (seed{'s' * (len(lines) > 1)} {listed([line['seed'] for line in lines])})"]
-    parts.append(f"the paper's is {published:g} %" if published is not None else "the paper gives none")
-    if band:
-        inside = all(band[0] <= error <= band[1] for error in errors)
-        parts.append(f"{'inside' if inside else 'outside'} the band expected, {band[0]:g} to {band[1]:g} %")
+    """A network's test error over its seeds, the paper's, and the verdict."""
+    row = Row(entry_of(f"cifar10-{net.family}{net.depth}"), "paper", lines)
+    seeds = f"seed{'s' * (len(lines) > 1)} {listed([line['seed'] for line in lines])}"
+    parts = [f"test error {spread(row.errors())} % ({seeds})"]
+    parts.append(f"the paper's is {row.paper:g} %" if row.paper is not None else "the paper gives none")
+    if row.band:
+        parts.append(f"{row.verdict} expected, {row.band[0]:g} to {row.band[1]:g} %")
     return f"- **{net.title}**: {'; '.join(parts)}."
 
 

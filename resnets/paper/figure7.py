@@ -7,6 +7,7 @@ from pathlib import Path
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import table
 from resnets.paper.tabled import aligned
+from resnets.paper.verdicts import FAILS, HOLDS, INSIDE, MISSING, OPEN, OUTSIDE
 
 MEDIANS = {
     "cifar_plain20": 1.85,
@@ -35,9 +36,9 @@ def rows_of(measured: dict[str, Record]) -> list[list[str]]:
     for name, paper in MEDIANS.items():
         low, high = paper * (1 - NEAR), paper * (1 + NEAR)
         found = measured.get(name)
-        verdict = "not measured"
+        verdict = MISSING
         if found:
-            verdict = "inside the band" if low <= found["median"] <= high else "outside the band"
+            verdict = INSIDE if low <= found["median"] <= high else OUTSIDE
         rows.append(
             [name, f"{paper:g}", f"{found['median']:.2f}" if found else "", f"{low:.2f} to {high:.2f}", verdict]
         )
@@ -52,9 +53,9 @@ def claims_of(measured: dict[str, Record]) -> list[str]:
     for claim, less, more in pairs:
         if less in measured and more in measured:
             holds = measured[less]["median"] < measured[more]["median"]
-            verdict = "holds" if holds else "does not hold"
+            verdict = HOLDS if holds else FAILS
         else:
-            verdict = "not measured"
+            verdict = OPEN
         said.append(f"{claim} ({less}, {more}): {verdict}")
     return said
 
@@ -71,7 +72,7 @@ def figure7(results: Path) -> tuple[Record, str, list[str]]:
         parts.append(
             f"measured by `resnets study responses RUN --results {results / 'studies.jsonl'}`, once runs are there"
         )
-    bad = ("outside the band", "not measured", "does not hold")
+    bad = (OUTSIDE, MISSING, FAILS)
     failures = [f"{row[0]}: {row[-1]}" for row in rows if row[-1] in bad]
     failures += [claim for claim in claims if claim.endswith(bad)]
     record = {"what": "figure7", "rows": [dict(zip(head, row, strict=True)) for row in rows], "claims": claims}

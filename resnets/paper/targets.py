@@ -12,14 +12,17 @@ from resnets.paper.published import BANDS, FIGURE_6, MEAN_BANDS, test_error
 
 def _own(depths: Iterable[int], family: str) -> tuple[Entry, ...]:
     """Rows of the paper's own nets for CIFAR-10."""
-    return tuple(_row(f"cifar10-{family}{depth}", _REMARKS.get(f"{family}{depth}", "")) for depth in depths)
+    return tuple(entry_of(f"cifar10-{family}{depth}", _REMARKS.get(f"{family}{depth}", "")) for depth in depths)
 
 
 _REMARKS = {"resnet110": "the best of five runs; their mean is 6.61 ± 0.16", "plain110": "over 60 %, not drawn"}
 
 
-def _row(name: str, remark: str = "", paper: float | None = None) -> Entry:
-    """The row of the recipe `name`, such as cifar10-resnet20; `paper`: the figure of a variant."""
+def entry_of(name: str, remark: str = "", paper: float | None = None) -> Entry:
+    """The row of the recipe `name`, such as cifar10-resnet20, with its paper's error and bands where there are some.
+
+    `paper`: the figure that another paper prints of the network, or that of a variant.
+    """
     data, _, net = name.partition("-")
     model = f"cifar_{net.partition('-')[0]}"
     band, mean_band = (BANDS.get(model), MEAN_BANDS.get(model)) if data == "cifar10" else (None, None)
@@ -29,7 +32,7 @@ def _row(name: str, remark: str = "", paper: float | None = None) -> Entry:
 
 
 def _rows(names: Iterable[str]) -> tuple[Entry, ...]:
-    return tuple(_row(name) for name in names)
+    return tuple(entry_of(name) for name in names)
 
 
 def _changed(name: str, options: dict[str, tuple[str, ...]]) -> tuple[Entry, ...]:
@@ -68,7 +71,7 @@ _CHOICES = {
     "channel mean": ("normalisation=channel_mean",),
 }
 """What the other reading of each choice is called, and the fields it changes."""
-_RESNET_110 = _row("cifar10-resnet110", "the mean of five runs in ResNet's paper, 6.61 ± 0.16", paper=6.61)
+_RESNET_110 = entry_of("cifar10-resnet110", "the mean of five runs in ResNet's paper, 6.61 ± 0.16", paper=6.61)
 """In the tables of Identity Mappings."""
 _BOTH = ("cifar10", "cifar100")
 _MANIPULATED = ("scaling", "exclusive_gating", "conv")
@@ -222,9 +225,9 @@ TARGETS: dict[str, Target] = {
         title="constant and stochastic depth, CIFAR-10 and -100",
         source="arXiv:1603.09382, Table 1",
         entries=(
-            _row("cifar10-resnet110_sd-constant-depth", paper=6.41),
-            _row("cifar100-resnet110_sd-constant-depth", paper=27.76),
-            _row("cifar10-resnet1202_sd-constant-depth", paper=6.67),
+            entry_of("cifar10-resnet110_sd-constant-depth", paper=6.41),
+            entry_of("cifar100-resnet110_sd-constant-depth", paper=27.76),
+            entry_of("cifar10-resnet1202_sd-constant-depth", paper=6.67),
             *_rows(["cifar10-resnet110_sd", "cifar100-resnet110_sd", "cifar10-resnet1202_sd"]),
         ),
         claims=(
