@@ -1,5 +1,6 @@
 """Files that are whole or not there, folders held alone, and where messages go."""
 
+import hashlib
 import json
 import os
 import sys
@@ -56,6 +57,12 @@ def write_atomic(path: Path | str, content: bytes | str) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def append_line(path: Path, line: str) -> None:

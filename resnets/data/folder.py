@@ -1,7 +1,6 @@
 """A folder of pictures, a sub-folder for each class: as they lie there, or made small and kept in memory."""
 
 import os
-import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -10,6 +9,7 @@ from typing import Literal
 
 import torch
 
+from resnets.data.file_names import normal
 from resnets.data.images import ImageSet
 from resnets.data.photographs import Photographs
 from resnets.data.pictures import read_picture
@@ -61,7 +61,7 @@ def photographs(path: Path, split: Literal["train", "test"], log: Log = say) -> 
         raise ValueError(f"{error.filename or path}: cannot be read ({error.strerror})") from None
     labels = torch.tensor([label for label, files in enumerate(pictures) for _ in files], dtype=torch.int64)
     files = [file for together in pictures for file in together]
-    names = tuple(_normal(file.relative_to(path).as_posix()) for file in files)
+    names = tuple(normal(file.relative_to(path).as_posix()) for file in files)
     return of_files(str(path), names, labels, tuple(classes), files)
 
 
@@ -76,7 +76,7 @@ def is_flat(path: Path) -> bool:
 def unlabelled(path: Path, log: Log = say) -> Photographs:
     """The pictures of a flat folder, in the order of their names: no classes, and -1 for every label."""
     files = pictures_below(path, log)
-    names = tuple(_normal(file.name) for file in files)
+    names = tuple(normal(file.name) for file in files)
     labels = torch.full((len(files),), -1)
     return of_files(str(path), names, labels, (), files)
 
@@ -152,7 +152,7 @@ def _classes(folder: Path) -> list[str]:
     if len(found) < 2:
         expected = "2 or more sub-folders of pictures expected"
         raise ValueError(f"{folder}: {counted(len(found), 'class', 'classes')} found, {expected}{_hint(folder, found)}")
-    names = sorted(map(_normal, found))
+    names = sorted(map(normal, found))
     if twice := [name for name, after in pairwise(names) if name == after]:
         raise ValueError(f"{folder}: two sub-folders are both called {twice[0]!r}; rename one")
     if strange := [name for name in names if not name.isprintable()]:
@@ -171,7 +171,7 @@ def _hint(folder: Path, found: list[str]) -> str:
 
 def _pictures(folder: Path, classes: list[str], log: Log) -> list[list[Path]]:
     """The pictures of each class under `folder`, sorted; a class without its sub-folder has none."""
-    found = {_normal(name): folder / name for name in _visible_folders(folder)}
+    found = {normal(name): folder / name for name in _visible_folders(folder)}
     if strange := sorted(found.keys() - set(classes)):
         raise ValueError(f"{found[strange[0]]}: the training pictures have no class of this name")
     pictures: list[list[Path]] = []
@@ -208,7 +208,7 @@ def _walk(folder: Path) -> tuple[list[Path], int]:
                 pictures.append(path)
             else:
                 ignored += 1
-    return sorted(pictures, key=lambda path: (_normal(path.as_posix()), path)), ignored
+    return sorted(pictures, key=lambda path: (normal(path.as_posix()), path)), ignored
 
 
 def _is_picture(path: Path) -> bool:
@@ -230,11 +230,6 @@ def _fifth(home: Path, pictures: list[list[Path]], split: str, log: Log) -> list
     rule = "no test folder, so a fifth of each class is the test split, by the hash of its file names"
     log(f"{home}: {rule}: {count} of {total} pictures are for {split}")
     return chosen
-
-
-def _normal(name: str) -> str:
-    """`name` in Unicode's form C: some file systems give names back decomposed."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _visible_folders(path: Path) -> list[str]:

@@ -1,10 +1,9 @@
 """Whether CIFAR's binary files are whole: their sizes, and their SHA-256 sums."""
 
-import hashlib
 from pathlib import Path
 
 from resnets.data.cifar import LAYOUTS, read
-from resnets.files import write_atomic
+from resnets.files import sha256_of, write_atomic
 
 SHA256 = {
     "cifar10": {
@@ -37,7 +36,7 @@ def fault(name: str, folder: Path) -> str | None:
             return f"{path}: there is no such file"
         if (found := path.stat().st_size) != size:
             return f"{path}: {found} bytes found, {size} expected"
-        if file in sums and (digest := _sha256(path)) != sums[file]:
+        if file in sums and (digest := sha256_of(path)) != sums[file]:
             return f"{path}: SHA-256 {digest} found, {sums[file]} expected"
     return None if sums else _wrong_label(name, folder)
 
@@ -45,7 +44,7 @@ def fault(name: str, folder: Path) -> str | None:
 def record(name: str, folder: Path) -> None:
     """Note the sums of the files of `name` in `folder` where none are published, in `sha256sum`'s format."""
     if name not in SHA256:
-        lines = [f"{_sha256(folder / file)}  {file}\n" for file in LAYOUTS[name].sizes()]
+        lines = [f"{sha256_of(folder / file)}  {file}\n" for file in LAYOUTS[name].sizes()]
         write_atomic(folder / _RECORD, "".join(lines))
 
 
@@ -64,8 +63,3 @@ def _recorded(folder: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError):
         return {}
     return {file: digest for digest, _, file in (line.partition("  ") for line in lines)}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

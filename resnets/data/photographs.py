@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from resnets.data.file_names import encoded
+
 
 @dataclass(frozen=True, eq=False)
 class Photographs:
@@ -47,7 +49,7 @@ class Photographs:
         """SHA-256 over names, labels, classes and `stored`. Pixels are not read for it."""
         digest = hashlib.sha256()
         for text in (*self.classes, *self.names, *([self.stored] if self.stored else [])):
-            digest.update(text.encode(errors="surrogateescape") + b"\0")
+            digest.update(encoded(text) + b"\0")
         digest.update(self.labels.numpy().tobytes())
         return digest.hexdigest()
 

@@ -4,13 +4,13 @@ One name a line, as messages call the pictures: from the folder of the set on. L
 is for training and what is for the test is decided first, so leaving one out moves no other.
 """
 
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from resnets.data.file_names import normal
 from resnets.data.photographs import Photographs
 from resnets.files import Log, write_atomic
 
@@ -32,7 +32,7 @@ def quarantined(data: Path) -> frozenset[str]:
         return frozenset()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    return frozenset(_normal(line) for line in lines if line.strip() and not line.startswith("# "))
+    return frozenset(normal(line) for line in lines if line.strip() and not line.startswith("# "))
 
 
 def kept(names: Iterable[str], data: Path, log: Log) -> Tensor | None:
@@ -41,7 +41,7 @@ def kept(names: Iterable[str], data: Path, log: Log) -> Tensor | None:
     Says how many are not. ValueError where nothing would be kept.
     """
     out = quarantined(data)
-    wanted = [_normal(name) not in out for name in names]
+    wanted = [normal(name) not in out for name in names]
     if all(wanted):
         return None
     if not any(wanted):
@@ -65,7 +65,7 @@ def add_to_quarantine(data: Path, entries: Iterable[tuple[str, str]], remarks: I
     path, known = quarantine_of(data), quarantined(data)
     old = path.read_text(encoding="utf-8") if path.exists() else _HEAD
     old += "" if old.endswith("\n") or not old else "\n"
-    found = [(name, why) for name, why in entries if _normal(name) not in known]
+    found = [(name, why) for name, why in entries if normal(name) not in known]
     new = [(name, why) for name, why in found if _is_text(name)]
     lines = [f"# {_one_line(why)}\n{name}\n" for name, why in new]
     lines += [line for line in (f"# {_one_line(remark)}\n" for remark in remarks) if line not in old]
@@ -83,7 +83,3 @@ def _is_text(name: str) -> bool:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _normal(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from resnets.data import tars
+from resnets.data.file_names import encoded
 from resnets.data.in_order import in_order
 from resnets.data.new_folder import new_folder
 from resnets.data.photographs import Photographs
 from resnets.data.pictures import reduced
 from resnets.data.shard_index import Shard, ShardIndex
 from resnets.data.shards import Split, index_name
-from resnets.files import Log, naming, say, write_atomic
+from resnets.files import Log, naming, say, sha256_of, write_atomic
 from resnets.runtime import cores
 
 BYTES = 1_000_000_000
@@ -89,7 +90,7 @@ def _write_split(
 ) -> ShardIndex:
     """The tars of one split; returns their index."""
     count = len(photographs)
-    order = sorted(range(count), key=lambda index: hashlib.sha256(_encoded(photographs.names[index])).digest())
+    order = sorted(range(count), key=lambda index: hashlib.sha256(encoded(photographs.names[index])).digest())
     shard, offset, size = (np.zeros(count, np.int64) for _ in range(3))
     shards: list[Shard] = []
 
@@ -109,8 +110,7 @@ def _write_split(
                     _add(tar, f"{key}.cls", str(int(photographs.labels[index])).encode())
                     if tar.offset >= shard_bytes:
                         break
-            with path.open("rb") as file:
-                shards.append(Shard(path.name, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()))
+            shards.append(Shard(path.name, path.stat().st_size, sha256_of(path)))
     how = "; ".join(filter(None, (photographs.stored, str(reduction or ""))))
     labels = photographs.labels.numpy()
     return ShardIndex(photographs.classes, how, tuple(shards), photographs.names, labels, shard, offset, size)
@@ -129,7 +129,3 @@ def _suffix(content: bytes, name: str) -> str:
     """How WebDataset knows the kind of a picture: by its content, which ImageNet's names do not always tell."""
     known = (suffix for signature, suffix in _SIGNATURES.items() if content.startswith(signature))
     return next(known, Path(name).suffix[1:].lower() or "img")
-
-
-def _encoded(name: str) -> bytes:
-    return name.encode(errors="surrogateescape")

@@ -1,6 +1,5 @@
 """Photographs in tars, read in ranges of bytes: on a disk, or on a server for many machines that share none."""
 
-import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from resnets.data import tars
 from resnets.data.photographs import Photographs
 from resnets.data.ranges import is_address, read_all, read_range
 from resnets.data.shard_index import ShardIndex, index_tars
-from resnets.files import Log, say, write_atomic
+from resnets.files import Log, say, sha256_of, write_atomic
 
 Split = Literal["train", "test"]
 _CLASSES = "classes.txt"
@@ -45,12 +44,8 @@ def shards(place: str | Path, split: Split, log: Log = say) -> Photographs:
 
 def altered(folder: Path, split: Split, log: Log = say) -> list[str]:
     """The shards of `split` in `folder` that do not have the SHA-256 sums which their index says; all are read."""
-    found = []
-    for shard in _index(f"{folder}/", split, log).shards:
-        with (folder / shard.file).open("rb") as file:
-            if shard.sha256 and hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
-                found.append(str(folder / shard.file))
-    return found
+    said = {folder / shard.file: shard.sha256 for shard in _index(f"{folder}/", split, log).shards}
+    return [str(path) for path, digest in said.items() if digest and sha256_of(path) != digest]
 
 
 def indexed(index: ShardIndex, place: str) -> Photographs:

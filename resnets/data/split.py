@@ -1,13 +1,14 @@
 """Which images are held out: for validation by the seed, for a test that nobody provided by their names."""
 
 import hashlib
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
+
+from resnets.data.file_names import encoded, normal
 
 _PURPOSE = 0x56414C49
 """Seeds the generator beside the user's seed: "VALI" in ASCII, a number that no epoch reaches."""
@@ -37,10 +38,6 @@ def fifth(names: Sequence[str], split: str) -> frozenset[str]:
     A fifth is: rounded down but at least one, and one at least stays in training. Which follows from a hash of their
     names alone, in Unicode's form C.
     """
-    ranked = sorted(names, key=lambda name: hashlib.sha256(_normal(name)).digest())
+    ranked = sorted(names, key=lambda name: hashlib.sha256(encoded(normal(name))).digest())
     tested = ranked[: min(max(1, len(ranked) // 5), len(ranked) - 1)]
     return frozenset(tested if split == "test" else ranked[len(tested) :])
-
-
-def _normal(name: str) -> bytes:
-    return unicodedata.normalize("NFC", name).encode(errors="surrogateescape")

@@ -4,7 +4,6 @@ torch.hub does the fetching; its own way to a state dict says so on standard out
 and believes whatever lies in the cache.
 """
 
-import hashlib
 import re
 import socket
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 import torch
 from torch.hub import download_url_to_file, get_dir
 
-from resnets.files import say
+from resnets.files import say, sha256_of
 from resnets.models.formats.read import one_line
 from resnets.models.layouts import TORCHVISION, Weights
 from resnets.models.recognise import recognise
@@ -69,8 +68,7 @@ def _fetched(url: str) -> Path:
         except Exception as error:  # of the network, of the disk, or another checksum
             other = "; --weights takes a file, too, of any layout that `resnets convert` reads"
             raise ValueError(f"{url}: cannot be had ({one_line(error)}){other}") from None
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(path)
     if not found.startswith(named[1]):
         raise ValueError(f"{path}: damaged, its SHA-256 begins with {found[: len(named[1])]}; remove it, and try again")
     return path

@@ -3,7 +3,6 @@
 Our file is a safetensors file whose metadata (strings; JSON where structured) holds the fields of `Weights`.
 """
 
-import hashlib
 import json
 from dataclasses import replace
 from importlib.resources import files
@@ -12,7 +11,7 @@ from typing import Any
 
 from safetensors.torch import save
 
-from resnets.files import write_atomic
+from resnets.files import sha256_of, write_atomic
 from resnets.models.catalog import list_models, skeleton
 from resnets.models.formats.caffe import read_mean
 from resnets.models.formats.content import Content
@@ -110,7 +109,7 @@ def examine(
     image = Path(mean) if mean is not None else _mean_beside(path) if content.format == "Caffe" else None
     found = recognise(content, path, How(partial, origin, model, None if image is None else _mean(image), card))
     parts = [path] if image is None else [path, image]
-    origins = "; ".join(f"{part.name}, SHA-256 {_digest(part)}" for part in parts)
+    origins = "; ".join(f"{part.name}, SHA-256 {sha256_of(part)}" for part in parts)
     return replace(found, weights=replace(found.weights, provenance=f"{found.weights.provenance}: {origins}"))
 
 
@@ -142,11 +141,6 @@ def _mean(path: Path) -> Any:
         return read_mean(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path}: a damaged mean image ({one_line(error)})") from None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _own(path: Path, content: Content) -> Weights:
