@@ -95,6 +95,8 @@ def main() -> None:
     arguments.add_argument("--tiny", action="store_true")
     arguments.add_argument("--dry", action="store_true")
     given = arguments.parse_args()
+    if given.tiny and given.results == HOME / "results" and not given.dry:
+        arguments.error("--tiny says nothing about speed: --results names another folder than the checkout's")
     began, became = time.monotonic(), {}
     with tempfile.TemporaryDirectory() as runs:
         plan = parts(given.data, given.results.absolute(), Path(runs), given.tiny)

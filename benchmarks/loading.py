@@ -38,7 +38,7 @@ from drawn_photographs import draw, store
 from PIL import Image
 from side_by_side import finish, median_ratio, warm
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, RandomSampler
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
@@ -54,6 +54,7 @@ from resnets.preprocessing import Preprocessing
 from resnets.runtime import autocast, resolve_device, resolve_precision
 
 MEAN, STD, SIZE = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], 224
+_ENDLESS = 10**9
 NORMALISER = Preprocessing(crop=SIZE, resize=256, mean=MEAN, std=STD).normaliser
 Side = Callable[[], AbstractContextManager[Iterator[Any]]]
 """Begins the batches of one side; they end with the context."""
@@ -102,8 +103,9 @@ class OpenCV:
 def loader(dataset: Any, batch: int, workers: int) -> Side:
     @contextmanager
     def batches() -> Iterator[Iterator[Any]]:
-        made = DataLoader(dataset, batch, shuffle=True, drop_last=True, num_workers=workers)
-        yield (batch for _ in count() for batch in made)
+        # Epochs one after the other without a pause: with few pictures, workers would begin anew all the time.
+        order = RandomSampler(dataset, num_samples=_ENDLESS)
+        yield iter(DataLoader(dataset, batch, sampler=order, drop_last=True, num_workers=workers))
 
     return batches
 
@@ -147,14 +149,19 @@ def decode_only(found: Photographs, batch: int, threads: int) -> Side:
 
 
 def rates(
-    sides: dict[str, Side], rounds: int, batches: int, batch: int, clock: Callable[[], float]
+    sides: dict[str, Side], rounds: int, batches: int, batch: int, workers: int, clock: Callable[[], float]
 ) -> dict[str, list[float]]:
-    """Images a second of each side in each round, in the middle of its work."""
+    """Images a second of each side in each round, in the middle of its work.
+
+    Each of `workers` makes whole batches, several at once come in together: so they are left out until all that was
+    made beforehand is used up, and then counted in whole turns.
+    """
     found: dict[str, list[float]] = {name: [] for name in sides}
+    batches = -(-batches // workers) * workers
     for _ in range(rounds):
         for name, side in sides.items():
             with side() as made:
-                for _ in range(3):
+                for _ in range(3 * workers):
                     next(made)
                 began = clock()
                 for _ in range(batches):
@@ -223,13 +230,14 @@ def measure_loaders(given: argparse.Namespace, full: Path, small: Path) -> dict[
         "ours 256": ours(stored, batch, threads, crop, cpu),
     }
     if importlib.util.find_spec("cv2"):
+        importlib.import_module("cv2")  # here, so that each worker has it when it begins
         files = [small / name for name in stored.names]
         sides["opencv 256"] = loader(OpenCV(files, stored.labels.tolist(), crop), batch, workers)
     else:
         print("OpenCV is not installed (pip install opencv-python-headless), so it is left out")
     clock = time.process_time if given.clock == "cpu" else time.perf_counter
     warm()
-    speeds = rates(sides, given.rounds, given.batches, batch, clock)
+    speeds = rates(sides, given.rounds, given.batches, batch, threads, clock)
     kind = "of the processor's time" if given.clock == "cpu" else f"with {threads} threads or workers"
     line: dict[str, Any] = {"images_per_second": table(f"{crop}, batches of {batch}, {kind}", speeds)}
     line["ratio"] = median_ratio(speeds["ours"], speeds["torchvision"])
@@ -246,7 +254,7 @@ def measure_network(given: argparse.Namespace, full: Path, device: torch.device)
     loads = ours(photographs(full, "train"), given.batch, given.threads, given.crop, device)
     sides = network_sides(given.network, loads, given.batch, device, precision)
     warm()
-    speeds = rates(sides, given.rounds, given.batches, given.batch, time.perf_counter)
+    speeds = rates(sides, given.rounds, given.batches, given.batch, given.threads, time.perf_counter)
     line = {
         "together": table(f"{given.network}, {precision}, batches of {given.batch}, {given.threads} threads", speeds)
     }
@@ -268,6 +276,8 @@ def main() -> None:
     arguments.add_argument("--clock", default="wall", choices=("wall", "cpu"))
     arguments.add_argument("--results", type=Path)
     given = arguments.parse_args()
+    if given.network and given.clock == "cpu":
+        arguments.error("--network is measured by the clock only")
     device = resolve_device("auto" if given.network else "cpu")
     with tempfile.TemporaryDirectory() as work:
         full = given.data or draw(Path(work) / "full", given.pictures)

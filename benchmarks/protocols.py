@@ -14,7 +14,6 @@ Says how far the scores of both are apart at most, prints a table and ends in on
 """
 
 import argparse
-import os
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
@@ -37,9 +36,10 @@ from resnets.evaluation.protocols import PAPER_SCALES, PROTOCOLS, inference
 from resnets.evaluation.scores import Execution, photograph_scores
 from resnets.models.factory import create_model
 from resnets.preprocessing import Preprocessing
-from resnets.runtime import resolve_device, set_precision
+from resnets.runtime import cores, resolve_device, set_precision
 
-MEAN, STD, BATCH = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], 32
+MEAN, STD, BATCH = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], 8
+"""The plain loop's batch: so small that each of its workers has several, of few pictures too."""
 EXPECTED = Preprocessing(crop=224, resize=256, mean=MEAN, std=STD)
 
 
@@ -89,8 +89,8 @@ def dense_logits(model: Any, images: Tensor) -> Tensor:
 def plain(name: str, model: nn.Module, folder: Path, device: torch.device) -> Tensor:
     """The scores of all pictures by one protocol."""
     data = ImageFolder(folder / "test", transform=TRANSFORMS[name])
-    size = {"single": BATCH, "ten-crop": max(1, BATCH // 10), "dense": 1}[name]
-    loader = DataLoader(data, size, num_workers=os.cpu_count() or 1, pin_memory=device.type == "cuda")
+    size = {"single": BATCH, "ten-crop": 3, "dense": 1}[name]
+    loader = DataLoader(data, size, num_workers=cores(), pin_memory=device.type == "cuda")
 
     def scores() -> Iterator[Tensor]:
         for images, _ in loader:

@@ -21,8 +21,8 @@ def seconds(step: Step, iterations: int, device: torch.device) -> float:
     began = time.perf_counter()
     for _ in range(iterations):
         step()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    if device.type != "cpu":
+        torch.get_device_module(device).synchronize()
     return time.perf_counter() - began
 
 

@@ -10,6 +10,7 @@ Prints a table and ends in one line of JSON.
 """
 
 import argparse
+import statistics
 from pathlib import Path
 
 import torch
@@ -76,14 +77,17 @@ def main() -> None:
     share = median_ratio(taken["stochastic"], taken["constant"])
     computed = round(stochastic.computed / stochastic.possible, 3)
     print(f"{given.model}, batch {given.batch}, drop_path {given.drop_path}, {precision}")
-    for name, times in taken.items():
-        print(f"  {name:10} {1000 * min(times) / given.iterations:9.1f} ms a step")
+    milliseconds = {name: 1000 * statistics.median(times) / given.iterations for name, times in taken.items()}
+    for name, value in milliseconds.items():
+        print(f"  {name:10} {value:9.1f} ms a step")
     print(f"  share of time {share:.3f}, of units {computed:.3f}")
     line = {
         "what": f"a training step of {given.model}, batch {given.batch}, drop_path {given.drop_path}",
         "share_of_time": share,
         "share_of_units": computed,
-        "milliseconds": {name: round(1000 * min(times) / given.iterations, 1) for name, times in taken.items()},
+        "milliseconds": {
+            name: round(1000 * statistics.median(times) / given.iterations, 1) for name, times in taken.items()
+        },
         "precision": precision,
         "rounds": given.rounds,
     }

@@ -28,3 +28,15 @@ class Broken:
         if not self.late:
             raise ValueError("no such\nengine")
         return lambda: os._exit(3)
+
+
+@dataclass(frozen=True)
+class Heavy:
+    """Takes much memory while it is made, and none afterwards."""
+
+    size: int
+
+    def __call__(self) -> Callable[[], None]:
+        ballast = b"\1" * self.size
+        assert len(ballast) == self.size
+        return lambda: None

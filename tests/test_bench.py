@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 from family import settled, unchecked
-from sides import Broken, Sleep
+from sides import Broken, Heavy, Sleep
 
 from resnets.bench import bench as module
+from resnets.bench import seeds, training
 from resnets.bench.bench import bench, bench_text
 from resnets.bench.inference import answer, apart, errors
 from resnets.bench.inference import sides as inference_sides
@@ -38,6 +39,17 @@ def test_memory_is_that_of_a_side_alone(tmp_path: Path) -> None:
     ballast = torch.ones(1 << 28)
     (times,) = in_turn({"one": Sleep(0.001, tmp_path)}, rounds=1, seconds=0.001).values()
     assert 0 < times.memory < ballast.nbytes
+
+
+def test_memory_is_that_of_the_step_and_not_of_making_it(tmp_path: Path) -> None:
+    (times,) = in_turn({"one": Heavy(1 << 30)}, rounds=1, seconds=0.001).values()
+    assert 0 < times.memory < 1 << 30
+
+
+def test_what_seeds_train_on_is_counted_in_all_iterations_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_cpu = seeds.images(8)
+    monkeypatch.setattr(training, "_iterations", lambda: 10)  # as on CUDA
+    assert seeds.images(8) == 10 * on_cpu
 
 
 @pytest.mark.parametrize(("late", "says"), [(False, "^b: no such engine$"), (True, "^b: its process has died$")])

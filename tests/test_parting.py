@@ -102,6 +102,8 @@ def test_the_command_on_runs_that_differ_in_one_field(
     (departures,) = [line for line in text.splitlines() if line.startswith("  departures")]
     assert "lr: 0.05" in departures
     assert "iterations" not in departures  # both have it
+    page = (tmp_path / "c.html").read_text()
+    assert all(f"digits-resnet20, seed 0 ({folder})" in page for folder in (run, other))
 
 
 def test_hardware_that_changed_between_sessions_shows(

@@ -186,6 +186,10 @@ def test_status() -> None:
     )
     assert status(report(diverged=True)) == ("diverged", "Diverged at step 1,000")
     assert status(report(rows=[])) == ("stopped", "No step is recorded yet")
+    # The loop ends before it writes the row in which the loss is not finite: the event alone tells.
+    event = {"step": 1050, "event": "diverged: loss not finite in iterations 1,001 to 1,050"}
+    assert status(report(rows=[event], diverged=True)) == ("diverged", "Diverged at step 1,050")
+    assert status(report(rows=[*journal(1000), event], diverged=True)) == ("diverged", "Diverged at step 1,050")
 
 
 def test_a_diverged_run(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from resnets.evaluation.protocols import single_view
 from resnets.models.catalog import row
 from resnets.models.factory import create_model
 from resnets.preprocessing import Preprocessing
-from resnets.runtime import keep_memory, resolve_device
+from resnets.runtime import keep_memory, resolve_device, set_precision
 
 SIDES = ("plain", "network", "ours")
 _AT_ONCE = 500
@@ -40,6 +40,7 @@ class Evaluation:
 
     def __call__(self) -> Step:
         device, size = resolve_device("auto"), row(self.model).input_size
+        set_precision(self.precision)  # as `resnets evaluate` does, and for all sides
         images = random_images(size, self.batch)
         model = create_model(self.model, 10).to(device).eval()
         if self.side == "plain":

@@ -12,8 +12,9 @@ from typing import Any
 
 from resnets.models.catalog import blueprint
 from resnets.models.layers import Layer
+from resnets.runtime import resolve_device
 
-MATMUL, COPY = {"cpu": 2048, "cuda": 8192}, 1 << 28
+MATMUL, COPY = {"cpu": 2048, "mps": 4096, "cuda": 8192}, 1 << 28
 """Side of the matrices, by device, and bytes of the block, by which the machine is measured."""
 
 
@@ -22,7 +23,7 @@ class Machine:
     """What is measured here."""
 
     operations: float
-    """A second, in the larger of two matrix products: float32 or, where bfloat16 is used, that."""
+    """A second, in a large matrix product: of float32 or, where bfloat16 is used, of that."""
     bytes: float
     """A second, read and written, in a copy too large for any cache."""
 
@@ -54,9 +55,7 @@ class Copy:
 
 
 def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return resolve_device("auto").type
 
 
 def machine(product_seconds: float, copy_seconds: float) -> Machine:

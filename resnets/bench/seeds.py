@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 import torch
 
+from resnets.bench import training
 from resnets.bench.timing import Step
 from resnets.bench.training import Training
 from resnets.runtime import cores, resolve_device
 
 SIDES = ("alone", "together", "fused", "fused-together")
 _STRETCH = 4
-"""Iterations between two meetings of seeds that run side by side; runs themselves never wait for each other."""
+"""Steps of `Training` between two meetings of seeds that run side by side; runs never wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Seeds:
     precision: str
 
     def __call__(self) -> Step:
+        if resolve_device("auto").type not in ("cpu", "cuda"):
+            raise ValueError(f"several seeds at once are for CPUs and CUDA, this is {resolve_device('auto').type}")
         quick = "replayed" if resolve_device("auto").type == "cuda" else "fused"
         path = quick if "fused" in self.side else "eager"
         if "together" not in self.side:
@@ -57,7 +60,7 @@ def seeds() -> int:
 
 def images(batch: int) -> int:
     """Trained on in one step of a side."""
-    return batch * seeds() * _STRETCH
+    return training.images(batch) * seeds() * _STRETCH
 
 
 def _stretch(step: Step, times: int = 1) -> None:

@@ -3,7 +3,7 @@
 | side          | what it is                                                                                    |
 |---------------|-----------------------------------------------------------------------------------------------|
 | `plain`       | as anybody would write it: eager, float32, NCHW, DataLoader with torchvision's crop and flip   |
-| `same`        | the plain loop on this package's batches: what precision and memory format alone bring         |
+| `same`        | the plain loop, float32 and NCHW too, on this package's batches: what these alone bring        |
 | `torchvision` | torchvision's network, where it has it, on those batches; bfloat16 where there is, channels-last |
 | `eager`       | what `resnets train` runs: augmented by the batch, bfloat16 where there is, channels-last      |
 | `fused`       | `fused=true`: BN, addition and ReLU as one operation                                           |

@@ -39,7 +39,9 @@ def evaluate(
     submission: Path | None = None,
     synsets: Path | None = None,
 ) -> dict[str, Any]:
-    """`{"images", "weights", "results"}`, one result a protocol; errors in percent, on the test split of `data`.
+    """`{"images", "weights", "device", "precision", "results"}`, one result a protocol; errors on the test of `data`.
+
+    In percent.
 
     Args:
         weights: several make an ensemble, the mean of their softmax probabilities.
@@ -99,7 +101,7 @@ def _mean_scores(
     execution: Execution,
     cache: Path | None,
 ) -> dict[str, Float[Tensor, "N C"]]:
-    """By protocol, the mean over the networks; one network after the other goes to the device."""
+    """By protocol, the mean over the networks, one after the other."""
     score = _Scoring(images, execution, cache)
     sums = {name: torch.zeros(len(images), networks[0].num_classes) for name in plans}
     for place, network in enumerate(networks):
@@ -164,7 +166,8 @@ def figures_text(record: dict[str, Any]) -> str:
         low, high = result["interval"]
         line = f"{result['protocol']}: top-1 error {result['top1_error']:.2f} %"
         line += f" ({result['top1_wrong']} of {result['images']}, 95 % interval {low:.2f} to {high:.2f})"
-        line += f", top-5 error {result['top5_error']:.2f} %"
+        if len(result["per_class"]) > 5:
+            line += f", top-5 error {result['top5_error']:.2f} %"
         if result["near_ties"]:
             line += f"; {result['near_ties']} so close that rounding may decide"
         lines.append(line)

@@ -22,7 +22,7 @@ from resnets.evaluation.scores import Execution
 from resnets.files import write_atomic
 from resnets.models.factory import load
 from resnets.preprocessing import Preprocessing
-from resnets.runtime import cores, resolve_device
+from resnets.runtime import cores, resolve_device, set_precision
 
 SHOWN = 5
 STANDARD_INPUT = "-"
@@ -44,6 +44,7 @@ def predict(
     """
     sources = list(_sources(pictures))
     where = resolve_device(device)
+    set_precision("fp32")
     model = load(weights).to(where).to(memory_format=torch.channels_last)
     expected = preprocessing_of(weights, model)
     normalise, size = expected.normaliser(where), Execution(device=where).images_at_once(expected.crop)

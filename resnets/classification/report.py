@@ -105,7 +105,7 @@ def compare_runs(folders: list[Path], path: Path, published: Published) -> tuple
 
     A record and a text of it. Raises ValueError with fewer than two runs.
     """
-    runs = [describe_run(open_run(folder), published) for folder in folders]
+    runs = _told_apart(folders, [describe_run(open_run(folder), published) for folder in folders])
     page = write_comparison(path, runs)
     partings, lines = [], []
     for folder, run in zip(folders[1:], runs[1:], strict=True):
@@ -127,6 +127,15 @@ def compare_runs(folders: list[Path], path: Path, published: Published) -> tuple
         "reading": why,
     }
     return record, "\n".join([*lines, "", str(page)])
+
+
+def _told_apart(folders: Sequence[Path], runs: list[RunReport]) -> list[RunReport]:
+    """Runs of one recipe and seed are called by their folders, too."""
+    titles = [run.title for run in runs]
+    return [
+        replace(run, title=f"{run.title} ({folder})") if titles.count(run.title) > 1 else run
+        for folder, run in zip(folders, runs, strict=True)
+    ]
 
 
 def _reading(found: Differences, parted: bool) -> str:

@@ -132,18 +132,23 @@ def windows(points: Points, among: int) -> tuple[Points, int]:
 def _draw_run(axes: Axes, run: Curve, index: int, among: int, top: float) -> bool:
     """Draw one run; returns whether there was anything measured to draw."""
     colour = COLOURS[index % len(COLOURS)]
-    beyond = index // len(COLOURS)  # more runs than colours: the next ones wear marks
     train, _ = windows(finite_points(run.steps, run.train_error), among)
     draw_line(axes, train, f"train:{index}", colour, 1.0, dashed=True)
     validation = finite_points(run.steps, run.validation_error)
     draw_line(axes, validation, f"validation:{index}", colour if among > 1 else COLOURS[2], 1.2)
     test = finite_points(run.steps, run.test_error)
     (bold,) = draw_line(axes, test, f"test:{index}", colour, 2.3)
-    if beyond:
-        bold.set(marker="os^vD"[(beyond - 1) % 5], markersize=5, markevery=0.1)
+    if marker := _marker(index):
+        bold.set(marker=marker, markersize=5, markevery=0.1)
     if run.published is not None and run.published <= top:
         mark_published(axes, run.published, f"published:{index}", colour)
     return any(len(points[0]) for points in (train, validation, test))
+
+
+def _marker(index: int) -> str:
+    """More runs than colours: the next ones wear marks, of which the first need none."""
+    beyond = index // len(COLOURS)
+    return "os^vD"[(beyond - 1) % 5] if beyond else ""
 
 
 def draw_line(
@@ -203,7 +208,7 @@ def _legend(runs: Sequence[Curve], top: float, longest: int) -> list[Line2D]:
         hidden = f" (above, at {end:.1f} %)" if end is not None and end > top else ""
         label = drawable(run.name, min(48, longest - len(hidden))) + hidden
         colour = COLOURS[index % len(COLOURS)]
-        entries.append(Line2D([], [], color=colour, linewidth=2.3, label=label))
+        entries.append(Line2D([], [], color=colour, linewidth=2.3, label=label, marker=_marker(index), markersize=5))
     grey = MUTED if several else COLOURS[0]
     train = [finite_points(run.steps, run.train_error) for run in runs]
     if any(len(x) for x, _ in train):

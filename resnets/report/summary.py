@@ -68,12 +68,13 @@ def curve(run: RunReport) -> Curve:
 def status(run: RunReport) -> tuple[str, str]:
     """A word (finished, stopped, diverged) and the sentence that says at which step."""
     rows = measured(run)
+    bad = [int(row["step"]) for row in rows if "loss" in row and not words.is_number(row["loss"])]
+    if run.diverged or bad:  # the row in which a loss is not finite may never have been written
+        said = [step for step, text in events(run) if text.startswith("diverged")]
+        return "diverged", f"Diverged at step {[*bad, *said, *(row['step'] for row in rows[-1:]), 0][0]:,}"
     if not rows:
         return "stopped", "No step is recorded yet"
     step = int(rows[-1]["step"])
-    bad = next((int(row["step"]) for row in rows if "loss" in row and not words.is_number(row["loss"])), None)
-    if run.diverged or bad is not None:
-        return "diverged", f"Diverged at step {bad if bad is not None else step:,}"
     if run.evaluation is not None or (run.iterations is not None and step >= run.iterations):
         return "finished", f"Finished at step {step:,}"
     return "stopped", f"Stopped at step {step:,}" + (f" of {run.iterations:,}" if run.iterations else "")
