@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -402,6 +403,13 @@ def test_another_network_than_theirs_is_not_written(tmp_path: Path, capsys: pyte
     write_weights(tmp_path / "ours.safetensors", weights)
     said = refused(capsys, tmp_path / "ours.safetensors", "--to", "torchvision", "--out", tmp_path / "x.pth")
     assert "torchvision has no network that computes what resnet18 with ceil_mode=True does" in said
+    dropped = replace(weights, state=build("resnet18", 2).state_dict(), changes={"drop_path": 0.5})
+    write_weights(tmp_path / "ours.safetensors", dropped)
+    said = refused(capsys, tmp_path / "ours.safetensors", "--to", "torchvision", "--out", tmp_path / "x.pth")
+    assert "torchvision has no network that computes what resnet18 with drop_path=0.5 does" in said
+    write_weights(tmp_path / "ours.safetensors", replace(dropped, changes={"drop_path": 0.5, "drop_per": "sample"}))
+    words = ["convert", str(tmp_path / "ours.safetensors"), "--to", "torchvision", "--out", str(tmp_path / "x.pth")]
+    assert main(words) == 0
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -218,10 +218,10 @@ def key(text: str) -> bytes:
     return b"X" + struct.pack("<i", len(text)) + text.encode()
 
 
-def tensor(count: int, size: tuple[int, ...], stride: tuple[int, ...]) -> bytes:
+def tensor(count: int, size: tuple[Any, ...], stride: tuple[int, ...]) -> bytes:
     """The instructions that make one of storage "0"."""
 
-    def whole(*numbers: int) -> bytes:
+    def whole(*numbers: Any) -> bytes:
         return b"".join(pickle.dumps(number, 2)[2:-1] for number in numbers)
 
     storage = b"(" + key("storage") + b"ctorch\nFloatStorage\n" + key("0") + key("cpu") + whole(count) + b"tQ"
@@ -251,7 +251,7 @@ def huge_blob(dims: list[int]) -> bytes:
     return net.SerializeToString()
 
 
-def h5(fill: Callable[[Any], None]) -> bytes:
+def h5(fill: Callable[[Any], object]) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         fill(file.create_group("conv1_conv"))
@@ -275,6 +275,26 @@ HOSTILE: dict[str, tuple[str, bytes, str]] = {
     "tuples in tuples as a key": ("w.pkl", b"\x80\x02}()" + b"\x85" * 5_000 + b"K\x01u.", "a table by tuple"),
     "tuples in tuples": ("w.pkl", table(key("a"), b")" + b"\x85" * 5_000), "not tensors by name"),
     "tuples of themselves": ("w.pkl", table(key("a"), b")" + b"2\x86" * 60), "not tensors by name"),
+    "tuples of themselves as a text": (
+        "w.pkl",
+        b"\x80\x02cnumpy\ndtype\n)" + b"2\x86" * 60 + b"\x85R.",
+        "tuple where a text belongs",
+    ),
+    "calls on what is remembered": (
+        "w.pkl",
+        b"\x80\x02c_codecs\nencode\nq\x00X"
+        + struct.pack("<I", 1 << 16)
+        + b"x" * (1 << 16)
+        + b"X\x06\x00\x00\x00latin1\x86q\x01"
+        + b"h\x00h\x01R" * 500
+        + b".",
+        "calls that make more than the file is large",
+    ),
+    "a size of text": (
+        "w.pth",
+        zipped(table(key("a"), tensor(4, ("x", 1 << 40), (1, 1)))),
+        "not described as it should be",
+    ),
     "a call of a call": ("w.pkl", b"\x80\x02cnumpy\ndtype\n(" + key("f4") + b"tR)R.", "damaged checkpoint"),
     "an old-style instance": ("w.pkl", b"(S'x'\nios\nsystem\n.", "INST of pickles, which is not followed"),
     "an extension": ("w.pkl", b"\x80\x02\x82\x01.", "EXT1 of pickles, which is not followed"),
@@ -337,8 +357,13 @@ HOSTILE: dict[str, tuple[str, bytes, str]] = {
         h5(lambda g: g.create_dataset("kernel:0", (1 << 40,), "f4")),
         "more than the file",
     ),
+    "many numbers that are not there": (
+        "w.h5",
+        h5(lambda g: [g.create_dataset(f"{number}:0", (5_000,), "f4") for number in range(60)]),
+        "more than the file holds",
+    ),
     "text": ("w.h5", h5(lambda g: g.create_dataset("kernel:0", data=["a", "b"])), "allowed are <f2, <f4, <f8"),
-    "one data set, many names": ("w.h5", h5(many_names), "more than 6 times its size is read"),
+    "one data set, many names": ("w.h5", h5(many_names), "more than the file holds"),
     "a group in itself": ("w.h5", h5(cycle), "more groups than a network has layers"),
     "Keras 3": ("w.h5", h5(lambda g: g.parent.create_group("layers")), "as Keras 3 keeps them"),
 }

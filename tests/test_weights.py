@@ -7,8 +7,9 @@ import os
 import pickle
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -324,6 +325,7 @@ def test_tensors_of_a_wrong_kind(spoil: Callable[[Tensor], Tensor], what: str, t
         ("changes", "[]", "damaged metadata"),
         ("changes", '{"depth": 3}', "cifar_resnet8 has no depth"),
         ("changes", '{"zeros": "x"}', "zeros is 'x'"),
+        ("changes", '{"drop_path": 0.5, "n": 5}', "cifar_resnet8 has no n"),
         ("num_classes", "5", "wrong: fc.bias (4,) for (5,), fc.weight (4, 64) for (5, 64)"),
         ("num_classes", "0", "num_classes is 0"),
         ("num_classes", "99999999999999999999", "w.safetensors: "),
@@ -340,6 +342,27 @@ def test_damaged_metadata(tmp_path: Path, field: str, value: str | None, what: s
     changed = {key: text for key, text in {**metadata, field: value}.items() if text is not None}
     path.write_bytes(save(load_file(path), changed))
     assert what in refusal(path)
+
+
+def test_metadata_do_not_choose_how_much_is_made(tmp_path: Path) -> None:
+    """A network of a billion units is not made before its tensors are looked for; names of classes are counted."""
+    wide = build("cifar_wrn_10_1", 4)
+    classes = Preprocessing(crop=32, resize=32, mean=[0.5] * 3, std=[1.0] * 3, classes=("a", "b"))
+    for changes, said, what in (
+        ({"n": 10**9}, None, "n is 1000000000, but the file has"),
+        ({"kernels": [3] * 2000}, None, "kernels is "),
+        ({}, classes, "2 names of classes, the network knows 4"),
+    ):
+        path = tmp_path / "w.safetensors"
+        write_weights(path, Weights(wide.state_dict(), "cifar_wrn_10_1", changes, 4, said, None, None, "a test"))
+        assert what in refusal(path)
+
+
+def test_a_tensor_of_two_names_is_written_twice(tmp_path: Path) -> None:
+    given = small()
+    state = {**given.state, "layer1.0.bn1.running_mean": given.state["layer1.0.bn2.running_mean"]}
+    write_weights(tmp_path / "w.safetensors", replace(given, state=state))
+    assert same(read_weights(tmp_path / "w.safetensors").state, state)
 
 
 def damaged(content: bytes, draw: random.Random) -> bytes:
@@ -433,6 +456,18 @@ def test_equal_numbers_of_classes_are_silent(caplog: pytest.LogCaptureFixture) -
 def test_weights_of_another_network(name: str, changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"weights of cifar_resnet8 with zeros='both' are not weights of {name}"):
         create_model(name, weights=small(zeros="both"), **changes)
+
+
+def test_branches_count_as_their_weights_were_trained() -> None:
+    """The survival rates of stochastic depth come with the weights, whichever of the two names is given."""
+    theirs = build("cifar_resnet110_sd", 4)
+    weights = Weights(theirs.state_dict(), "cifar_resnet110_sd", {}, 4, None, None, None, "a test")
+    ours = create_model("cifar_resnet110", weights=weights, subsample="mean").eval()
+    x = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(ours(x), theirs.eval()(x))
+    assert cast(Any, ours).changes["drop_path"] == 0.5
+    free = create_model("cifar_resnet110", weights=weights, subsample="mean", drop_path=0.0)
+    assert "drop_path" not in cast(Any, free).changes
 
 
 def test_one_network_by_two_names() -> None:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Literal
 
-from resnets.models.catalog import arguments, row, skeleton
+from resnets.models.catalog import arguments, drops_by_the_batch, row, skeleton
 from resnets.models.stages import below
 from resnets.training.recipe import PLAIN, Recipe
 
@@ -60,7 +60,7 @@ class ClassifierRecipe(Recipe):
             found.append(f"model is {self.model!r}: {error}")
         else:
             found += (refused := _refused(self.model, self.changes))
-            if self.capture and not refused and _drops_by_the_batch(self.model, self.changes):
+            if self.capture and not refused and drops_by_the_batch(self.model, self.changes):
                 found.append("capture is True, allowed with drop_per sample only: a graph always does the same units")
         found += [
             f"{f} is {getattr(self, f)}, allowed is 0 or more"
@@ -128,12 +128,6 @@ def _refused(model: str, changes: dict[str, Any]) -> list[str]:
         apart = (_error(model, **{name: value}) for name, value in asked.items())
         found += [f"changes: {error}" for error in apart if error] or [f"changes: {together}"]
     return found
-
-
-def _drops_by_the_batch(model: str, changes: dict[str, Any]) -> bool:
-    """Whether stochastic depth chooses, on the host, the units of each mini-batch."""
-    chosen = arguments(model, **changes)
-    return bool(chosen.get("drop_path")) and chosen["drop_per"] == "batch"
 
 
 def _comparable(value: Any, usual: Any) -> bool:

@@ -85,6 +85,12 @@ def arguments(name: str, **changes: Any) -> dict[str, Any]:
     return {**usual, **{key: _of_kind(key, value, known[key].annotation) for key, value in changes.items()}}
 
 
+def drops_by_the_batch(name: str, changes: dict[str, Any]) -> bool:
+    """Whether stochastic depth chooses, on the host, the units of each mini-batch; in inference branches are scaled."""
+    chosen = arguments(name, **changes)
+    return bool(chosen.get("drop_path")) and chosen["drop_per"] == "batch"
+
+
 def _keywords(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The keyword arguments of a builder."""
     parameters = inspect.signature(function).parameters.values()

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 
 from resnets.files import write_atomic
-from resnets.models.catalog import skeleton
+from resnets.models.catalog import arguments, drops_by_the_batch, skeleton
 from resnets.models.factory import REGULARISERS
 from resnets.models.formats.content import few
 from resnets.models.layouts import TIMM, TORCHVISION, Weights
@@ -71,6 +71,8 @@ WRITERS: dict[str, Callable[[Weights], State]] = {"torchvision": as_torchvision,
 
 def _same_network(weights: Weights, project: str, networks: dict[str, str]) -> None:
     different = [f"{key}={value!r}" for key, value in weights.changes.items() if key not in REGULARISERS]
+    if drops_by_the_batch(weights.model, weights.changes):  # whose branches count for less in inference, too
+        different.append(f"drop_path={arguments(weights.model, **weights.changes)['drop_path']!r}")
     if weights.model not in networks or different:
         what = " with ".join([weights.model, *different])
         raise ValueError(

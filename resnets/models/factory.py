@@ -44,7 +44,7 @@ def create_model(
         return _with_facts(build(name, num_classes, **changes), name, changes, None)
     loaded = find_weights(name, weights)
     same = (row(name).builder, row(name).size) == (row(loaded.model).builder, row(loaded.model).size)
-    combined = {**loaded.changes, **changes} if same else changes
+    combined = {**_survival(loaded), **loaded.changes, **changes} if same else changes
     if not same or _network(name, combined) != _network(loaded.model, loaded.changes):
         theirs, ours = _in_words(loaded.model, loaded.changes), _in_words(name, changes)
         raise ValueError(f"weights of {theirs} are not weights of {ours}")
@@ -100,6 +100,12 @@ REGULARISERS = ("drop_path", "drop_decay", "drop_per", "dropout")
 def _network(name: str, changes: dict[str, Any]) -> dict[str, Any]:
     """What `arguments` says of a network, but for its regularisers."""
     return {key: value for key, value in arguments(name, **changes).items() if key not in REGULARISERS}
+
+
+def _survival(weights: Weights) -> dict[str, Any]:
+    """How often the units of a network were there in training: their branches count for as much in inference."""
+    theirs = arguments(weights.model, **weights.changes)
+    return {name: theirs[name] for name in ("drop_path", "drop_decay", "drop_per") if theirs.get("drop_path")}
 
 
 def classifier_of(model: nn.Module) -> str:

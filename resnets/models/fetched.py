@@ -25,7 +25,7 @@ _SECONDS = 20.0
 
 
 def from_torchvision(name: str) -> Weights:
-    """torchvision's first published weights of `name` (IMAGENET1K_V1: a plain recipe, near the paper's).
+    """torchvision's first published weights of `name` (IMAGENET1K_V1: of most a plain recipe, near the paper's).
 
     ValueError, of one line, where there are none, where they cannot be had, or where they are not those published.
     """

@@ -36,7 +36,7 @@ def card_beside(path: Path) -> Card | None:
         return None
     try:
         config = json.loads(beside.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None  # of something else, perhaps
     if not isinstance(config, dict) or not isinstance(config.get("architecture"), str):
         return None
@@ -48,7 +48,7 @@ def card_beside(path: Path) -> Card | None:
         return Card(
             ours, *_pictures({"label_names": config.get("label_names"), **(config.get("pretrained_cfg") or {})})
         )
-    except (TypeError, KeyError, ValueError, IndexError) as error:
+    except (TypeError, KeyError, ValueError, IndexError, OverflowError) as error:
         raise ValueError(f"{beside}: does not say what timm's does ({error})") from None
 
 

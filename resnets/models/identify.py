@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -125,8 +126,21 @@ def _candidates(state: State, source: Layout) -> Iterator[tuple[str, bool]]:
         if isinstance(size, tuple) and len(size) == 4 and size[:last] == counts[:last] and counts[last] <= size[last]:
             yield name, counts[last] == size[last]
     if source.small and 0 < max(counts[:3]) <= len(state) and not counts[3]:
-        for family in ("cifar_resnet", "cifar_plain", "cifar_preact_resnet"):
-            yield f"{family}{6 * max(counts) + 2}", len(set(counts[:3])) == 1
+        for family in _SMALL:
+            name = f"{family}{6 * max(counts) + 2}"
+            with suppress(ValueError):  # deeper than any
+                if _kind(name) == _kind(f"{family}{_SMALL[family]}"):  # cifar_resnet164 is one of bottlenecks
+                    yield name, len(set(counts[:3])) == 1
+
+
+_SMALL = {"cifar_resnet": 20, "cifar_plain": 20, "cifar_preact_resnet": 110}
+"""Families of nets of 6n + 2 layers, and one of each."""
+
+
+def _kind(name: str) -> tuple[Any, Any]:
+    """What two networks of one family share, whatever their size."""
+    entry = row(name)
+    return entry.builder, entry.arguments.get("bottlenecks")
 
 
 def _changes(name: str, needs: dict[str, Any]) -> dict[str, Any] | None:

@@ -94,13 +94,19 @@ class Joined(nn.Module):
 # The operation, by device
 
 
+_SHAPES = 4
+"""For so many shapes of what comes a layout of the weights is kept: each is as large as they are."""
+
+
 def _one_dnn(conv: nn.Conv2d) -> Operation:
-    """By oneDNN. The weights are laid out for every shape of x that comes."""
+    """By oneDNN. The weights are laid out for the shape of x, and kept for the last few."""
     parameters = (_pairs(conv.padding), _pairs(conv.stride), _pairs(conv.dilation), conv.groups)
     laid_out: dict[torch.Size, Tensor] = {}
 
     def operation(x: Tensor, added: Tensor | None, relu: bool) -> Tensor:
         if x.shape not in laid_out:
+            if len(laid_out) == _SHAPES:
+                del laid_out[next(iter(laid_out))]
             lay_out = torch._C._nn.mkldnn_reorder_conv2d_weight  # type: ignore[attr-defined]
             laid_out[x.shape] = lay_out(conv.weight.to_mkldnn(), *parameters, list(x.shape))
         given = (laid_out[x.shape], conv.bias, *parameters)

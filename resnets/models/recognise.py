@@ -87,6 +87,8 @@ def _recognise(content: Content, how: How) -> Recognised:
     preprocessing = _preprocessing(source, model, 0 if classifier is None else num_classes, how.mean)
     if card:
         known = card.preprocessing.classes or (preprocessing.classes if preprocessing else ())
+        if known and len(known) != num_classes:
+            raise ValueError(f"config.json names {len(known)} classes, the network knows {num_classes}")
         preprocessing = replace(card.preprocessing, classes=known)
         remarks += ["what is done to pictures is what config.json says", *card.remarks]
     weights = Weights(

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save
 
 from resnets.files import sha256_of, write_atomic
@@ -44,7 +45,8 @@ def write_weights(path: str | Path, weights: Weights) -> None:
         "preprocessing": "null" if weights.preprocessing is None else weights.preprocessing.to_json(),
         **{key: json.dumps(value) for key, value in structured.items()},
     }
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.state.items()}
+    # Copies: two names of one tensor, safetensors does not write.
+    state = {n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in weights.state.items()}
     write_atomic(Path(path), _sorted_header(save(state, metadata)))
 
 
@@ -167,13 +169,37 @@ def _own(path: Path, content: Content) -> Weights:
     except Exception as error:
         raise ValueError(f"{path}: damaged metadata ({one_line(error)})") from None
     try:
+        _check_size(weights.changes, len(content.tensors))
         frame = skeleton(weights.model, weights.num_classes, **weights.changes)
         found, left_over = fitted(weights, frame, partial=bool(lacking))
+        check_names(weights)
         if left_over or sorted(found.missing) != sorted(map(str, lacking)):
             raise ValueError(f"does not fit {weights.model}: other tensors are missing than its metadata says")
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path}: {error if isinstance(error, ValueError) else one_line(error)}") from None
     return found
+
+
+_PARTS = 1000
+"""So many units or paths of a unit no file needs that has fewer tensors."""
+
+
+def _check_size(changes: dict[str, Any], tensors: int) -> None:
+    """ValueError where changes ask for more parts than `tensors` could fill: they would all be made."""
+    for name, value in changes.items():
+        count = len(value) if isinstance(value, list) else value if isinstance(value, int) else 0
+        if name in _COUNTS and count > max(tensors, _PARTS):
+            raise ValueError(f"{name} is {value!r}, but the file has {tensors} tensors")
+
+
+_COUNTS = ("n", "cardinality", "kernels")
+
+
+def check_names(weights: Weights) -> None:
+    """ValueError where the names of the classes are not as many as the network knows."""
+    names = weights.preprocessing.classes if weights.preprocessing else ()
+    if names and len(names) != weights.num_classes:
+        raise ValueError(f"{len(names)} names of classes, the network knows {weights.num_classes}")
 
 
 def _of_type(kind: Any, value: Any) -> Any:

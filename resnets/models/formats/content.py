@@ -104,15 +104,19 @@ class Room:
     def __init__(self, size: int) -> None:
         self.left = size
 
+    def take(self, count: int) -> None:
+        """So many bytes of it; ValueError where there are fewer left."""
+        if not 0 <= count <= self.left:
+            raise ValueError("tensors that together are larger than the file")
+        self.left -= count
+
     def made(self, deferred: Deferred) -> Tensor:
         """The tensor, in memory of its own; ValueError where there is no room for it."""
         try:
             count = deferred.count()
         except (TypeError, AttributeError):
             raise ValueError("a tensor that is not described as it should be") from None
-        if not 0 <= count <= self.left:
-            raise ValueError("tensors that together are larger than the file")
-        self.left -= count
+        self.take(count)
         tensor = deferred.tensor()
         return tensor if tensor.untyped_storage().nbytes() == count else tensor.clone()
 

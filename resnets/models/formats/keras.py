@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from resnets.models.formats.content import Content, Refused, numbers, shaped
+from resnets.models.formats.content import Content, Refused, Room, numbers, shaped
 
 READINGS = 6
 """How many times its size may be read out of a file; indices are read more than once."""
@@ -57,8 +57,9 @@ def read_keras(content: bytes) -> Content:
                     "allowed are those of `model.save_weights` with a name that ends in .h5, of Keras 2"
                 )
             tensors: dict[str, Tensor] = {}
+            room = Room(len(content))
             for layer in root:
-                _collect(root[layer], layer, tensors, len(content), 1)
+                _collect(root[layer], layer, tensors, room, 1)
     except ValueError:
         raise
     except Exception as error:  # of damaged files, nearly everything there is
@@ -68,7 +69,7 @@ def read_keras(content: bytes) -> Content:
     return Content("Keras", tensors)
 
 
-def _collect(found: Any, layer: str, tensors: dict[str, Tensor], room: int, depth: int) -> None:
+def _collect(found: Any, layer: str, tensors: dict[str, Tensor], room: Room, depth: int) -> None:
     """The data sets in and below `found`, as weights of `layer`."""
     import pyfive
 
@@ -84,12 +85,14 @@ def _collect(found: Any, layer: str, tensors: dict[str, Tensor], room: int, dept
             _collect(found[inner], layer, tensors, room, depth + 1)
 
 
-def _values(found: Any, room: int) -> Tensor:
+def _values(found: Any, room: Room) -> Tensor:
     code, shape = found.dtype.str, tuple(int(side) for side in found.shape)
     if code not in DTYPES:
         raise ValueError(f"{found.name[:60]!r} holds {code[:20]!r}, allowed are {', '.join(DTYPES)}")
     if found.chunks is not None:
         raise Refused(f"{found.name[:60]!r} is kept in chunks, perhaps compressed; Keras writes weights in one piece")
-    if any(side < 0 for side in shape) or math.prod(shape) * DTYPES[code].itemsize > room:
+    count = math.prod(shape) * DTYPES[code].itemsize
+    if any(side < 0 for side in shape) or count > room.left:
         raise ValueError(f"{found.name[:60]!r} has shape {shape[:6]}, which is more than the file holds")
+    room.take(count)  # what was never written takes memory, too
     return shaped(numbers(found[()].tobytes(), DTYPES[code]), shape)

@@ -63,7 +63,7 @@ def read_pickle(file: BytesIO, known: Known, persistent: Callable[[Any], Any] | 
     `persistent` makes the objects that are stored outside the pickle. Raises ValueError where it is damaged, has more
     than `MOST_STEPS`, or names what is not in `known`.
     """
-    machine = _Machine(known, persistent)
+    machine = _Machine(known, persistent, file.getbuffer().nbytes)
     try:
         for number, (opcode, argument, _) in enumerate(genops(file)):
             if number > MOST_STEPS:
@@ -75,8 +75,11 @@ def read_pickle(file: BytesIO, known: Known, persistent: Callable[[Any], Any] | 
 
 
 class _Machine:
-    def __init__(self, known: Known, persistent: Callable[[Any], Any] | None) -> None:
+    def __init__(self, known: Known, persistent: Callable[[Any], Any] | None, room: int) -> None:
         self.known, self.persistent = known, persistent
+        self.room = room
+        """How many values and bytes calls may make: all together as many as the file has bytes, however often its few
+        arguments are used again."""
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -180,7 +183,11 @@ class _Machine:
         make = self.known[name.name]
         if make is None:
             raise ValueError(f"calls {name.name}, which is no function")
-        self.stack.append(make(*tuple.__iter__(arguments)))
+        made = make(*tuple.__iter__(arguments))
+        self.room -= len(made) if isinstance(made, bytes | dict) else 0
+        if self.room < 0:
+            raise ValueError("calls that make more than the file is large")
+        self.stack.append(made)
 
     do_newobj = do_reduce
 
@@ -266,13 +273,16 @@ def _from_buffer(raw: Any, kind: Kind, shape: Any, order: str) -> Array:
 
 
 def _encode(text: str, codec: str) -> bytes:
-    if codec != "latin1":
-        raise ValueError(f"text in {codec[:20]!r}")
+    if not (isinstance(text, str) and isinstance(codec, str) and codec == "latin1"):
+        raise ValueError("text in another way than latin1")
     return text.encode("latin-1")
 
 
 def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    # Anything else may be nested, and its text twice as long at each depth.
+    if not isinstance(value, str | bytes):
+        raise ValueError(f"{type(value).__name__} where a text belongs")
+    return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
 def _ordered(pairs: Any = ()) -> dict[Any, Any]:

@@ -70,6 +70,8 @@ class Stored(Deferred):
 
     def count(self) -> int:
         storage, _, size, _ = self.place
+        if not all(type(side) is int for side in size):
+            raise TypeError
         return storage.dtype.itemsize * math.prod(size)
 
     def tensor(self) -> Tensor:
@@ -103,7 +105,9 @@ def _announced(words: Any) -> tuple[str, Storage]:
         raise ValueError("a reference to something else than a storage")
     if any(words[5:]):
         raise Refused("holds storages that are parts of others, which PyTorch has not written since 2018")
-    return str(key), Storage(STORAGES[name.name], int(count))
+    if not (isinstance(key, str | int) and isinstance(count, int)):
+        raise ValueError("a storage that is not described as PyTorch does")
+    return str(key), Storage(STORAGES[name.name], count)
 
 
 # ------------------------------------------------------------------------------------------------------------
