@@ -39,9 +39,9 @@ def evaluate(
     submission: Path | None = None,
     synsets: Path | None = None,
 ) -> dict[str, Any]:
-    """`{"images", "weights", "device", "precision", "results"}`, one result a protocol; errors on the test of `data`.
+    """`{"images", "weights", "device", "precision", "results"}`: one result a protocol, on the test split of `data`.
 
-    In percent.
+    Errors are in percent.
 
     Args:
         weights: several make an ensemble, the mean of their softmax probabilities.

@@ -25,8 +25,6 @@ class Beginning:
     """The arguments in which it differs from its row of the catalogue, those that the weights bring included."""
     brought: frozenset[str] = frozenset()
     """The parameters that the weights brought, by name."""
-    still: tuple[nn.Module, ...] = ()
-    """What is not trained: in evaluation mode whatever the rest is in, so that BN's statistics stand still too."""
 
     @property
     def text(self) -> str:
@@ -97,7 +95,8 @@ def first_network(recipe: ClassifierRecipe, classes: tuple[str, ...]) -> Beginni
     if recipe.initialisation == "fan_out":
         to_fan_out(layer for name, layer in model.named_modules() if f"{name}.weight" not in brought)
     _quieten(model, brought)
-    return Beginning(model, model.changes, brought, _still(model, recipe, brought))
+    _hold(model, recipe, brought)
+    return Beginning(model, model.changes, brought)
 
 
 def _without_classifier(weights: Weights) -> Weights:
@@ -127,17 +126,18 @@ def _has(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Conv2d | nn.BatchNorm2d)
 
 
-def _still(model: Any, recipe: ClassifierRecipe, brought: frozenset[str]) -> tuple[nn.Module, ...]:
-    """The modules up to `recipe.frozen`, whose parameters need no gradient from now on."""
+def _hold(model: nn.Module, recipe: ClassifierRecipe, brought: frozenset[str]) -> None:
+    """The modules up to `recipe.frozen` stand still: no gradients, and in inference mode, so that BN's statistics, too.
+
+    Whatever changes the mode of the network puts it back module by module (`models.modes`).
+    """
     if recipe.frozen is None:
-        return ()
+        return
     lower = below(recipe.model, **recipe.changes)[recipe.frozen]
     if lacking := sorted(lower - brought):
         raise ValueError(f"frozen is {recipe.frozen!r}, but the start lacks {lacking[0]}, which would never be trained")
-    parts = tuple(parts_of(model, lower))
-    for part in parts:
+    for part in parts_of(model, lower):
         part.requires_grad_(False).eval()
-    return parts
 
 
 def last_whole_map(recipe: ClassifierRecipe, brought: frozenset[str]) -> str | None:

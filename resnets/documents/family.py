@@ -109,7 +109,7 @@ def _recipes(networks: list[str]) -> Iterator[str]:
 
 def _sentences(how: Paper, nets: list[str]) -> str:
     names = listed(f"`{data}-{nets[0]}`" for data in how.data)
-    found = [f"Recipes: {names}{f' and so on, {len(nets)} nets' if len(nets) > 1 else ''}."]
+    found = [f"Recipes: {names}{f', and so on: {len(nets)} nets' if len(nets) > 1 else ''}."]
     for suffix, (pattern, _) in how.variants.items():
         first = next(net for net in nets if re.fullmatch(pattern, f"cifar_{net}"))
         found.append(f"Also `{how.data[0]}-{first}-{suffix}`.")
