@@ -381,9 +381,10 @@ def test_tars_of_others_are_indexed_once(kind: int, tmp_path: Path) -> None:
 
 
 def test_tars_that_come_later_are_not_passed_over(tmp_path: Path) -> None:
+    said: list[str] = []
     for number in range(3):
         tar_of(tmp_path / f"train-{number}.tar", ("0.jpg", JPG), ("0.cls", b"1"))
-        said: list[str] = []
+        said.clear()
         assert len(shards(tmp_path, "train", said.append)) == number + 1
         assert any("made anew" in message for message in said) == (number > 0)
     assert len(shards(tmp_path, "train", said.append)) == 3
