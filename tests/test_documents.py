@@ -96,6 +96,13 @@ def test_runs_are_grouped_with_mean_and_deviation(tmp_path: Path) -> None:
     assert "torch 2.15.0, Python 3.11.7, resnets 0.1.0 at commit abc123." in text
 
 
+def test_a_seed_that_was_run_anew_counts_once(tmp_path: Path) -> None:
+    """The newest of its lines."""
+    runs = ((0, 9.0), (1, 8.6), (0, 8.4))
+    _write(tmp_path / "cifar10.jsonl", [_run("cifar10-resnet20", seed, error) for seed, error in runs])
+    assert "| 0, 1 | 8.50 ± 0.14 | 8.40, 8.60 |" in BLOCKS["runs"](tmp_path)
+
+
 def test_the_papers_figure_stands_only_beside_the_papers_schedule(tmp_path: Path) -> None:
     usual = departures(recipe("cifar10-resnet20"), "bf16")
     short = ["iterations: 6400 (paper: 64000)", "milestones: 3200, 4800 (paper: 32000, 48000)", *usual]

@@ -127,7 +127,7 @@ def _has(layer: nn.Module) -> bool:
 
 
 def _hold(model: nn.Module, recipe: ClassifierRecipe, brought: frozenset[str]) -> None:
-    """The modules up to `recipe.frozen` stand still: no gradients, and in inference mode, so that BN's statistics, too.
+    """The modules up to `recipe.frozen` stand still: no gradients, and in inference mode, BN's statistics too.
 
     Whatever changes the mode of the network puts it back module by module (`models.modes`).
     """

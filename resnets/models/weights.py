@@ -180,6 +180,8 @@ def _own(path: Path, content: Content) -> Weights:
     return found
 
 
+_COUNTS = ("n", "cardinality", "kernels")
+"""Changes that say how many parts a network has."""
 _PARTS = 1000
 """So many units or paths of a unit no file needs that has fewer tensors."""
 
@@ -190,9 +192,6 @@ def _check_size(changes: dict[str, Any], tensors: int) -> None:
         count = len(value) if isinstance(value, list) else value if isinstance(value, int) else 0
         if name in _COUNTS and count > max(tensors, _PARTS):
             raise ValueError(f"{name} is {value!r}, but the file has {tensors} tensors")
-
-
-_COUNTS = ("n", "cardinality", "kernels")
 
 
 def check_names(weights: Weights) -> None:

@@ -86,7 +86,7 @@ def reproduce(asked: Asked) -> Answer:
         raise ValueError(f"photographs is {asked.photographs!r}, allowed for {', '.join(PHOTOGRAPHS)} only")
     if asked.what not in (*TARGETS, *PHOTOGRAPHS):
         given = {"scale": asked.scale != "paper", "only": asked.only, "jobs": asked.jobs}
-        given["seeds"] = asked.seeds and WHAT[asked.what] != _demonstration
+        given["seeds"] = asked.seeds and asked.what != "degradation"
         if names := [name for name, value in given.items() if value]:
             raise ValueError(f"{', '.join(names)}: {asked.what} has nothing of the kind to choose")
     return WHAT[asked.what](asked)
