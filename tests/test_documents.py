@@ -70,6 +70,7 @@ def test_the_papers_own_models_are_counted(tmp_path: Path) -> None:
 BEFORE = (
     "degradation",
     "cifar10",
+    "errors",
     "runs",
     "weights",
     "own-pictures",
@@ -92,8 +93,23 @@ def test_runs_are_grouped_with_mean_and_deviation(tmp_path: Path) -> None:
     text = BLOCKS["runs"](tmp_path)
     (row,) = [line for line in text.splitlines() if "iterations" in line]
     assert "| 0, 1, 2 | 8.30 ± 0.20 | 8.10, 8.30, 8.50 |  | 1.00 ± 0.00 | 9 min 50 s | CPU, 2 threads, bf16 |" in row
-    assert text.startswith("**cifar10-resnet20-fast**")
+    assert text.startswith("## cifar10-resnet20-fast\n")
     assert "torch 2.15.0, Python 3.11.7, resnets 0.1.0 at commit abc123." in text
+
+
+def test_in_short_runs_stand_together_whatever_they_ran_on(tmp_path: Path) -> None:
+    """But not where their precision differs; the name of a recipe stands once."""
+    lines = [
+        _run("cifar10-resnet20", 0, 8.4),
+        _run("cifar10-resnet20", 1, 8.6, device="CPU, 1 thread"),
+        _run("cifar10-resnet20", 0, 9.0, precision="fp32", departures=[]),
+    ]
+    _write(tmp_path / "cifar10.jsonl", lines)
+    rows = [line for line in BLOCKS["errors"](tmp_path).splitlines() if "iterations" in line]
+    assert rows == [
+        "| `cifar10-resnet20` | 64,000 iterations | bf16 | 0, 1 | 8.50 ± 0.14 |",
+        "|  | 64,000 iterations | fp32 | 0 | 9.00 |",
+    ]
 
 
 def test_a_seed_that_was_run_anew_counts_once(tmp_path: Path) -> None:

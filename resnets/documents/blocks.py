@@ -1,25 +1,19 @@
 """The blocks of documents: functions from the folder of results to Markdown, by name in `BLOCKS`."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from statistics import mean
 
-from resnets.classification.recipes import departures, is_papers, recipe
 from resnets.documents.family import FAMILY, sourced
-from resnets.documents.images import CIFAR10, cifar10_runs
 from resnets.documents.photograph_speed import PHOTOGRAPH_SPEED
 from resnets.documents.reproduction import REPRODUCTION
+from resnets.documents.runs import RUNS
 from resnets.documents.speed import SPEED
 from resnets.evaluation.metrics import wilson
 from resnets.models.layouts import ELSEWHERE, LAYOUTS
 from resnets.models.rows import PAPER
 from resnets.paper.degradation import WORSE
-from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines
+from resnets.paper.lines import read_lines
 from resnets.paper.markdown import conditions, each, listed, missing, spread, table
-from resnets.paper.published import test_error
-from resnets.paper.targets import entry_of
-from resnets.paper.verdicts import Row
 from resnets.training.progress import duration
 
 
@@ -57,44 +51,6 @@ def degradation(results: Path) -> str:
     )
     where = f"Seeds {listed(record['seeds'])}; {duration(record['seconds'])} of training in all. {conditions([record])}"
     return "\n\n".join((table(head, "lrrl", rows), verdict, f"A surrogate: {record['surrogate']}. {where}"))
-
-
-def cifar10(results: Path) -> str:
-    """The paper's own runs: the figure where there is one, and a sentence for each network."""
-    nets = papers_own(results)
-    if not nets:
-        return missing("resnets train cifar10-resnet20 --results results/cifar10.jsonl")
-    drawn = dict.fromkeys(Net(run["family"], run["depth"]).title for run in cifar10_runs(results))
-    figure = [f"![Error curves on CIFAR-10, the paper's recipe: {', '.join(drawn)}]({CIFAR10})"] if drawn else []
-    sentences = "\n".join(_beside_the_paper(net, lines) for net, lines in nets.items())
-    return "\n\n".join([*figure, sentences, conditions(line for lines in nets.values() for line in lines)])
-
-
-def runs(results: Path) -> str:
-    """A table for each recipe of `cifar10.jsonl`, a row for each way it was run."""
-    lines = read_lines(results / "cifar10.jsonl")
-    if not lines:
-        return missing("resnets train cifar10-resnet20 --results results/cifar10.jsonl")
-    return "\n\n".join(_recipe(name, group) for name, group in grouped(lines, lambda line: line["recipe"]))
-
-
-def precision(results: Path) -> str:
-    """The newest line of `bench/precision.jsonl`: the same run in float32 and in bfloat16."""
-    lines = read_lines(results / "bench" / "precision.jsonl")
-    if not lines:
-        return missing("python benchmarks/precision_curve.py --results results/bench/precision.jsonl")
-    line = lines[-1]
-    rows = [
-        (f"training, to iteration {100 * number:,}", f"{fp32:.2f}", f"{bf16:.2f}", f"{bf16 - fp32:+.2f}")
-        for number, (fp32, bf16) in enumerate(
-            zip(line["train_error"]["fp32"], line["train_error"]["bf16"], strict=True), 1
-        )
-    ]
-    fp32, bf16 = line["test_error"]["fp32"], line["test_error"]["bf16"]
-    rows.append(("test, at the end", f"{fp32:.2f}", f"{bf16:.2f}", f"{bf16 - fp32:+.2f}"))
-    head = ("error, %", "float32", "bfloat16", "difference")
-    where = conditions([{**line, "precision": "fp32 and bf16"}])
-    return f"{line['what']}:\n\n{table(head, 'lrrr', rows)}\n\n{where}"
 
 
 def weights(results: Path) -> str:
@@ -157,69 +113,14 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "layouts": layouts,
     "elsewhere": elsewhere,
     "degradation": degradation,
-    "cifar10": cifar10,
-    "runs": runs,
     "weights": weights,
-    "precision": precision,
     "own-pictures": own_pictures,
+    **RUNS,
     **SPEED,
     **PHOTOGRAPH_SPEED,
     **FAMILY,
     **REPRODUCTION,
 }
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# Runs
-
-
-def _recipe(name: str, lines: list[Record]) -> str:
-    rows = []
-    for (changed, device, precision), several in grouped(lines, _way):
-        group = list({line["seed"]: line for line in several}.values())  # a seed that was run anew counts once
-        errors = [line["test_error"] for line in group]
-        published = [test_error(line["model"], line["data"]["name"]) for line in group if is_papers(line["departures"])]
-        rows.append(
-            (
-                changed,
-                listed([line["seed"] for line in group]),
-                spread(errors),
-                each(errors),
-                f"{published[0]:.2f}" if published and published[0] is not None else "",
-                spread([line["train_error"] for line in group]),
-                duration(mean(line["seconds"] for line in group)),
-                f"{device}, {precision}",
-            )
-        )
-    head = ("schedule", "seeds", "test error, %", "each", "paper", "training error, %", "time a run", "hardware")
-    return f"**{name}**\n\n{table(head, 'llrlrrrl', rows)}\n\n{conditions(lines)}"
-
-
-def _beside_the_paper(net: Net, lines: list[Record]) -> str:
-    """A network's test error over its seeds, the paper's, and the verdict."""
-    row = Row(entry_of(f"cifar10-{net.family}{net.depth}"), "paper", lines)
-    seeds = f"seed{'s' * (len(lines) > 1)} {listed([line['seed'] for line in lines])}"
-    parts = [f"test error {spread(row.errors())} % ({seeds})"]
-    parts.append(f"the paper's is {row.paper:g} %" if row.paper is not None else "the paper gives none")
-    if row.band:
-        parts.append(f"{row.verdict} expected, {row.band[0]:g} to {row.band[1]:g} %")
-    return f"- **{net.title}**: {'; '.join(parts)}."
-
-
-def _way(line: Record) -> tuple[str, str, str]:
-    """How a recipe was run: iterations and what departs from the recipe itself; hardware; precision."""
-    given = usual = set(line["departures"])
-    with suppress(ValueError):  # a recipe that is no more
-        usual = set(departures(recipe(line["recipe"]), line["precision"]))
-    changed = [_without_paper(phrase) for phrase in sorted(given - usual) if not phrase.startswith("iterations:")]
-    changed += [f"without {_without_paper(phrase)}" for phrase in sorted(usual - given)]
-    if held_out := line["data"]["validation_images"]:
-        changed.append(f"{held_out:,} images held out")
-    return "; ".join([f"{line['iterations']:,} iterations", *changed]), line["device"], line["precision"]
-
-
-def _without_paper(phrase: str) -> str:
-    return phrase.partition(" (paper:")[0]
 
 
 # ---------------------------------------------------------------------------------------------------------------
