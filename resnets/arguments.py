@@ -11,6 +11,15 @@ from resnets.files import say
 from resnets.runtime import DEVICES, PRECISIONS
 from resnets.version import __version__
 
+SEVERAL = {
+    "train": "assignments",
+    "plan": "assignments",
+    "evaluate": "weights",
+    "predict": "images",
+    "compare": "folders",
+    "study": "weights",
+}
+"""Verbs whose last operand is a list, by its name. argparse ends such a list at the first option."""
 AddVerb = Callable[..., argparse.ArgumentParser]
 """(name, help, where=False) -> the parser of one more verb; with `where` it takes --device."""
 
@@ -24,12 +33,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(words: list[str]) -> argparse.Namespace:
-    """The parsed command line, its verb in `verb`; `field=value` may stand anywhere behind `train`."""
+    """The parsed command line, its verb in `verb`; what a verb takes several of may also stand behind options."""
     top = parser()
     arguments, rest = top.parse_known_args(words)
-    if arguments.verb in ("train", "plan"):
-        arguments.assignments += [word for word in rest if "=" in word and not word.startswith("-")]
-        rest = [word for word in rest if word not in arguments.assignments]
+    if arguments.verb in SEVERAL:
+        getattr(arguments, SEVERAL[arguments.verb]).extend(word for word in rest if not word.startswith("-"))
+        rest = [word for word in rest if word.startswith("-")]
     if rest:
         top.error(f"unrecognized arguments: {' '.join(rest)}")
     return arguments
@@ -218,6 +227,7 @@ def _study(verb: AddVerb) -> None:
     _add_results(sub)
 
     sub = verb("plan", "what is missing of a table or figure and what it costs here, or a recipe on GPUs", where=True)
+    sub.set_defaults(device=None)
     _reproducing(sub)
     sub.add_argument("--jobs", metavar="FILE", help="write a script that runs them, by Slurm or on several GPUs")
     _add_results(sub)

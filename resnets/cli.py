@@ -11,7 +11,7 @@ import warnings
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
-from resnets.answers import Exit
+from resnets.answers import Exit, to_nowhere
 from resnets.arguments import parse
 from resnets.group import joined, last_words, several
 from resnets.verbs import VERBS
@@ -22,6 +22,9 @@ SHARED = ("train", "evaluate")
 
 def entry() -> NoReturn:
     """What the command `resnets` runs."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed (`>&-`): what is written would take another's way
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # file names and classes in any writing, on a terminal of any encoding
             stream.reconfigure(errors="backslashreplace")
@@ -32,7 +35,7 @@ def entry() -> NoReturn:
             try:
                 stream.flush()
             except OSError:  # nobody reads it, or the disk is full; Python would try again and complain
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+                to_nowhere(stream)
     sys.exit(status)
 
 
@@ -44,7 +47,7 @@ def main(words: list[str]) -> int:
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         _alone(arguments.verb)
-        with joined(getattr(arguments, "device", "cpu")):
+        with joined(getattr(arguments, "device", None) or "cpu"):
             VERBS[arguments.verb](arguments)
             sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone: not an error
@@ -79,14 +82,16 @@ def _terminate(signum: int, frame: Any) -> NoReturn:
 
 
 def _one_line(error: BaseException) -> str:
+    text = str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'file system'}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+        where = error.filename or ("network" if isinstance(error, ConnectionError | TimeoutError) else "file system")
+        text = f"{where}: {error.strerror}"
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _no_memory(error: MemoryError | RuntimeError) -> bool:
     """Whether the machine's or the accelerator's memory was too small."""
-    words = ("out of memory", "can't allocate memory", "not enough memory")
+    words = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED")
     return isinstance(error, MemoryError) or any(phrase in str(error) for phrase in words)
 
 

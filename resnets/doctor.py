@@ -6,6 +6,7 @@ It works where torch itself is broken: nothing here imports torch outside `_impo
 import os
 import platform
 import re
+import shlex
 import shutil
 import sys
 import sysconfig
@@ -141,13 +142,26 @@ def _accelerators(problems: list[str]) -> list[dict[str, Any]]:
         memory = round(device.total_memory / 2**30, 1)
         capability = f"{device.major}.{device.minor}"
         found.append({"device": f"cuda:{index}", "name": device.name, "memory_gib": memory, "capability": capability})
-        built = [int(arch[3:].rstrip("af")) for arch in torch.cuda.get_arch_list() if arch.startswith("sm_")]
-        if built and 10 * device.major + device.minor < min(built):
-            needs = f"this torch needs {min(built) // 10}.{min(built) % 10}"
-            problems.append(f"{device.name} has compute capability {capability}, {needs}: use --device cpu")
+        if not _runs_on((device.major, device.minor), built := torch.cuda.get_arch_list()):
+            made = f"this torch is built for {', '.join(built)}"
+            remedy = "use --device cpu, or another torch (https://pytorch.org/get-started/locally)"
+            problems.append(f"{device.name} has compute capability {capability}, {made}: {remedy}")
     if torch.backends.mps.is_available():
         found.append({"device": "mps", "name": device_name(torch.device("mps")), "memory_gib": None})
     return found
+
+
+def _runs_on(capability: tuple[int, int], built: list[str]) -> bool:
+    """Whether what was built for `built` (sm_90, compute_90, ...) runs on a device of `capability`.
+
+    A binary does on its own generation if it is no newer; what the driver compiles, on all that are no older (CUDA C++
+    Programming Guide, compatibility).
+    """
+    for kind, digits in re.findall(r"(sm|compute)_(\d+)", " ".join(built)):
+        made = divmod(int(digits), 10)
+        if made <= capability and (kind == "compute" or made[0] == capability[0]):
+            return True
+    return not built
 
 
 def _choices(problems: list[str]) -> dict[str, Any]:
@@ -176,7 +190,7 @@ def _choices(problems: list[str]) -> dict[str, Any]:
 
 def _compile() -> dict[str, Any]:
     """Whether torch.compile finds what it builds its kernels with. Recipes go on without it where it does not work."""
-    compilers = [name for name in (os.environ.get("CXX"), "g++", "clang++", "c++", "cl") if name]
+    compilers = [name for name in (*shlex.split(os.environ.get("CXX", ""))[:1], "g++", "clang++", "c++", "cl") if name]
     compiler = next((found for name in compilers if (found := shutil.which(name))), None)
     headers = (Path(sysconfig.get_path("include")) / "Python.h").is_file()
     missing = [] if compiler else ["a C++ compiler (Debian, Ubuntu: apt install g++)"]
@@ -188,13 +202,23 @@ def _compile() -> dict[str, Any]:
 # Data
 
 
-def _data(problems: list[str]) -> dict[str, Any]:
+def _data(problems: list[str]) -> dict[str, Any] | None:
     """Where data sets live, which are there and whole (by the sizes of their files), whether there is room."""
-    from resnets.data.cifar import LAYOUTS
-    from resnets.data.sources import data_home
+    try:
+        from resnets.data.cifar import LAYOUTS
+        from resnets.data.sources import data_home
 
-    home = data_home()
-    nearest = next(path for path in (home, *home.absolute().parents) if path.exists())
+        home = data_home()
+    except ImportError:  # `_packages` has said what is missing
+        return None
+    except ValueError as error:
+        problems.append(f"{error}: export RESNETS_DATA=/another/folder")
+        return None
+    # Not `Path.exists`, which raises where a folder may not be entered.
+    nearest = next((path for path in (home, *home.absolute().parents) if os.access(path, os.F_OK)), None)
+    if nearest is None:
+        problems.append(f"{home} is nowhere: export RESNETS_DATA=/another/folder")
+        return None
     writable = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
     free = shutil.disk_usage(nearest).free
     if not writable:
@@ -243,13 +267,16 @@ def _text(record: dict[str, Any]) -> str:
         (entry["device"], entry["name"] + (f", {entry['memory_gib']} GiB" if entry["memory_gib"] else ""))
         for entry in hardware["accelerators"]
     ]
-    if choices and data:
+    if choices:
         compiles = record["compile"]
         lines += [
             ("--device auto", f"{choices['device']}: {choices['device_why']}"),
             ("--precision auto", f"{choices['precision']}: {choices['precision_why']}"),
             ("threads", f"{choices['threads']} of torch on {hardware['cores']} cores"),
             ("torch.compile", compiles["compiler"] if compiles["works"] else f"lacks {', '.join(compiles['missing'])}"),
+        ]
+    if data:
+        lines += [
             ("data", f"{data['home']}{'' if data['writable'] else ', not writable'}, {data['free_gib']} GiB free"),
             *((f"  {name}", _with_remedy(name, state)) for name, state in data["sets"].items()),
         ]

@@ -1,5 +1,6 @@
 """Files that are whole or not there, folders held alone, and where messages go."""
 
+import errno
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from uuid import uuid4
 
 Log = Callable[[str], None]
@@ -24,30 +26,41 @@ def counted(number: int, one: str, more: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else more or f'{one}s'}"
 
 
+def at_home(path: Path | str) -> Path:
+    """`path` with the user's home folder for `~`; ValueError where nobody knows that folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path}: there is no such home folder; name the folder without ~") from None
+
+
 def caches() -> Path:
-    """The folder for what can be had again: `resnets` in the user's cache folder."""
+    """The folder for what can be had again: `resnets` in the user's cache folder. ValueError where that is nowhere."""
     if sys.platform == "darwin":
-        found = Path("~/Library/Caches").expanduser()
+        found = Path("~/Library/Caches")
     elif sys.platform == "win32":
-        found = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local").expanduser()
+        found = Path(os.environ.get("LOCALAPPDATA") or "~/AppData/Local")
     else:
         found = Path(os.environ.get("XDG_CACHE_HOME", ""))
         # The XDG specification has relative paths ignored.
-        found = found if found.is_absolute() else Path("~/.cache").expanduser()
-    return found / "resnets"
+        found = found if found.is_absolute() else Path("~/.cache")
+    return at_home(found) / "resnets"
 
 
 def write_atomic(path: Path | str, content: bytes | str) -> None:
     """Write `content` (a str as UTF-8) so that `path` holds either all of it or what it held before.
 
     A temporary file beside `path` is written, brought to the disk and renamed; it is removed on any failure.
-    A killed process may leave it behind, hidden; `sweep` removes it. Raises OSError, which names `path`.
+    A killed process may leave it behind, hidden; `sweep` removes it. What a link points to is written, the link stays.
+    Raises OSError, which names `path`, also where a device or a pipe is there.
     """
-    path = Path(path)
+    path, given = Path(os.path.realpath(path)), Path(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "a device or a pipe, allowed is a file", str(given))
     # Not derived from the name of `path`, which may be as long as the file system allows.
     temporary = path.parent / f".{uuid4().hex}.tmp"
     try:
-        with naming(path):
+        with naming(given):
             with temporary.open("xb") as file:
                 file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
@@ -87,6 +100,13 @@ def append_line(path: Path, line: str) -> None:
         file.write(f"{line}\n".encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+def check_appending(path: Path) -> None:
+    """Raises now the OSError that `append_line` would raise after hours of work. It leaves no file, but the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path), path.open("ab") if path.exists() else TemporaryFile(dir=path.parent):
+        pass
 
 
 def _is_json(text: bytes) -> bool:

@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,12 +112,10 @@ def _join(rank: int, count: int, device: str) -> Watch:
 
 def last_words(text: str) -> None:
     """Says how this process ends: once, where all ranks end alike."""
-    rank, store = _number("RANK", 0), _Joined.store
-    if several() == 1:
-        say(text)
-        return
+    store, alone = _Joined.store, os.environ.get("WORLD_SIZE", "1") == "1"
+    rank = "0" if alone else os.environ.get("RANK", "0")  # not believed to be a number: that it is none may be `text`
     try:
-        if store and rank == 0:
+        if store and rank == "0":
             say(text)
             store.set("words", text)  # and stays until they are heard: the store may be this process's
             store.wait([f"heard/{number}" for number in range(1, several())], timedelta(seconds=3))
@@ -129,8 +127,8 @@ def last_words(text: str) -> None:
                 return
     except RuntimeError:  # the others have gone without a word, perhaps with the store
         pass
-    if rank or not store:
-        say(f"rank {rank}: {text}" if rank else text)
+    if rank != "0" or not store:
+        say(text if rank == "0" else f"rank {rank}: {text}")
 
 
 def launched() -> str | None:
@@ -166,7 +164,8 @@ def _end(rank: int) -> End:
         except RuntimeError:
             first = True
         if first:
-            print(f"resnets: {text}; --resume goes on from the last checkpoint", file=stream, flush=True)
+            with suppress(OSError):  # nobody reads it
+                print(f"resnets: {text}; --resume goes on from the last checkpoint", file=stream, flush=True)
         os._exit(2)
 
     return end
@@ -202,5 +201,5 @@ def _seconds() -> float:
     except ValueError:
         seconds = 0.0
     if not 1 <= seconds < 86400:
-        raise ValueError(f"{LIMIT} is {text!r}, allowed are seconds from 1")
+        raise ValueError(f"{LIMIT} is {text!r}, allowed are seconds from 1 to 86399")
     return seconds

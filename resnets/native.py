@@ -7,9 +7,11 @@ in the user's cache, under a name made of all that it depends on.
 import ctypes
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -31,11 +33,11 @@ def library(package: str, name: str) -> ctypes.CDLL:
     Call it after torch is imported: both then share one OpenMP, and with it one set of threads.
     """
     source = (files(package) / name).read_bytes()
-    compiler = shutil.which(os.environ.get("CXX") or "c++")
-    if compiler is None:
+    compiler = shlex.split(os.environ.get("CXX", "")) or ["c++"]  # CXX may have words behind it, or be "ccache g++"
+    if shutil.which(compiler[0]) is None:
         raise Unavailable("there is no C++ compiler (c++, or what CXX names)")
     try:
-        version = subprocess.run([compiler, "--version"], capture_output=True, check=True).stdout
+        version = subprocess.run([*compiler, "--version"], capture_output=True, check=True).stdout
         processor = f"{cpu_name()} {sorted(cpu_flags())}".encode()
         digest = hashlib.sha256(b"\0".join([source, version, processor, " ".join(FLAGS).encode()])).hexdigest()
         target = caches() / "native" / f"{Path(name).stem}-{digest[:16]}.so"
@@ -44,16 +46,17 @@ def library(package: str, name: str) -> ctypes.CDLL:
         return ctypes.CDLL(str(target))
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {error.returncode}"]
-        raise Unavailable(f"{compiler} cannot compile {name}: {said[0]}") from None
-    except OSError as error:
-        raise Unavailable(f"{name} cannot be compiled or loaded: {error.strerror or error}") from None
+        raise Unavailable(f"{shlex.join(compiler)} cannot compile {name}: {said[0]}") from None
+    except (OSError, ValueError) as error:  # ValueError: there is no cache folder
+        reason = getattr(error, "strerror", None) or error
+        raise Unavailable(f"{name} cannot be compiled or loaded: {reason}") from None
 
 
-def _compile(compiler: str, source: bytes, target: Path) -> None:
+def _compile(compiler: Sequence[str], source: bytes, target: Path) -> None:
     """Compiles `source` into `target`, which is whole or not there, whoever else compiles it at the same time."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         (Path(scratch) / "kernel.cpp").write_bytes(source)
-        words = [compiler, *FLAGS, "kernel.cpp", "-o", "kernel.so"]
+        words = [*compiler, *FLAGS, "kernel.cpp", "-o", "kernel.so"]
         subprocess.run(words, cwd=scratch, capture_output=True, check=True)
         (Path(scratch) / "kernel.so").replace(target)

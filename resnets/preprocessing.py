@@ -40,12 +40,21 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if self.channels not in ("RGB", "BGR"):
             raise ValueError(f"preprocessing: channels is {self.channels!r}, allowed are 'RGB' and 'BGR'")
+        for name, side in (("crop", self.crop), ("resize", self.resize)):
+            if type(side) is not int:
+                raise ValueError(f"preprocessing: {name} is {side!r}, allowed are whole numbers")
         if not 0 < self.crop <= self.resize:
             raise ValueError(f"preprocessing: crop is {self.crop}, allowed is 1 to resize ({self.resize})")
-        shape = tuple(torch.tensor(self.mean).shape)
+        try:
+            mean = torch.tensor(self.mean)
+        except (RuntimeError, TypeError, ValueError):  # no numbers, or lists of several lengths
+            raise ValueError("preprocessing: mean is no list of numbers") from None
+        shape = tuple(mean.shape)
         if shape not in ((3,), (3, self.crop, self.crop)):
             allowed = f"(3,) and (3, {self.crop}, {self.crop})"
             raise ValueError(f"preprocessing: mean has shape {shape}, allowed are {allowed}")
+        if not mean.isfinite().all():
+            raise ValueError("preprocessing: mean is not finite")
         if len(self.std) != 3 or not all(0 < value < math.inf for value in self.std):
             raise ValueError(f"preprocessing: std is {self.std}, allowed are three positive numbers")
 

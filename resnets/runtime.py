@@ -93,8 +93,9 @@ def keep_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # TypeError: Windows
         return
-    mallopt(mmap_threshold, 1 << 30)
-    mallopt(trim_threshold, (1 << 31) - 1)
+    # Older ones refuse more than 32 MiB. With none taken the other setting alone would make matters worse.
+    if mallopt(mmap_threshold, 1 << 30) or mallopt(mmap_threshold, 1 << 25):
+        mallopt(trim_threshold, (1 << 31) - 1)
 
 
 def autocast(device: "torch.device", precision: str) -> AbstractContextManager[Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from resnets.answers import Exit, answer, seeds_of, stops
-from resnets.files import say
+from resnets.files import check_appending, say
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -19,8 +19,13 @@ def train(arguments: argparse.Namespace) -> None:
     if len(names) + bool(arguments.data) + bool(arguments.resume) + arguments.list != 1:
         raise ValueError("one of RECIPE, --data FOLDER, --resume DIR and --list is needed (`resnets train --help`)")
     if arguments.list:
+        others = ("resume", "weights", "out", "seeds", "precision", "results")
+        if given := [*assignments, *(f"--{name}" for name in others if getattr(arguments, name) is not None)]:
+            raise ValueError(f"--list is given with {', '.join(given)}; allowed is --list alone")
         answer(arguments, recipes_record(), recipes_text())
         return
+    if arguments.results:
+        check_appending(Path(arguments.results))
     if arguments.precision:
         assignments.append(f"precision={arguments.precision}")
     if arguments.resume and (arguments.out or arguments.seeds or arguments.weights):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from resnets.answers import Exit, answer, seeds_of, stops
-from resnets.files import say
+from resnets.files import check_appending, say
 from resnets.train_verb import train
 
 
@@ -52,6 +52,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from resnets.classification.evaluate import figures_text
     from resnets.data.sources import data_home
 
+    if arguments.cache and arguments.no_cache:
+        raise ValueError("--cache and --no-cache are given; allowed is one of them")
     names = ("scales", "flips", "batch_size", "threads", "submission", "synsets")
     options = {name: getattr(arguments, name) for name in names}
     if arguments.cache:
@@ -131,7 +133,7 @@ def plan(arguments: argparse.Namespace) -> None:
     else:
         _refuse(
             arguments,
-            ("seeds", "scale", "only", "out", "jobs", "results", "photographs"),
+            ("seeds", "scale", "only", "out", "jobs", "results", "photographs", "device"),
             f"{arguments.what} is no table or figure",
         )
         _plan_on_gpus(arguments)
@@ -141,7 +143,7 @@ _ON_GPUS = ("images_per_second", "measured", "gpus", "price", "link")
 
 
 def _refuse(arguments: argparse.Namespace, names: Sequence[str], why: str) -> None:
-    if given := [name for name in names if getattr(arguments, name)]:
+    if given := [name for name in names if getattr(arguments, name) not in (None, [])]:
         raise ValueError(f"{why}: {', '.join(given)} is of the other kind of plan (`resnets plan --help`)")
 
 
@@ -171,6 +173,8 @@ def bench(arguments: argparse.Namespace) -> None:
     from resnets.bench.bench import bench, bench_text
     from resnets.classification.record import append_result
 
+    if arguments.results:
+        check_appending(Path(arguments.results))
     sides = arguments.sides.split(",") if arguments.sides else None
     of, rounds = (arguments.kind, arguments.model, arguments.batch), arguments.rounds
     record = bench(*of, sides, rounds, arguments.seconds, arguments.data)

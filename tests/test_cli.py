@@ -127,6 +127,7 @@ def test_the_last_line_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("train", "one of RECIPE, --data FOLDER, --resume DIR and --list"),
         ("train lr=0.1", "one of RECIPE, --data FOLDER, --resume DIR and --list"),
         ("train digits-resnet20 --list", "one of RECIPE, --data FOLDER, --resume DIR and --list"),
+        ("train --list --seeds 0..4 --out x", "--list is given with --out, --seeds; allowed is --list alone"),
         ("train digits-resnet20 --resume runs/a", "one of RECIPE, --data FOLDER, --resume DIR and --list"),
         ("train digits-resnet20 digits-resnet32", "one of RECIPE"),
         ("train digits-resnet21", "no recipe is called 'digits-resnet21'"),
@@ -153,6 +154,14 @@ def test_the_last_line_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("evaluate RUN --data digits --precision tf32", "precision is 'tf32'"),
         ("evaluate RUN --data digits --precision fp16", "'fp16'"),
         ("evaluate RUN --data digits --device cuda", "device is 'cuda'"),
+        ("evaluate RUN --data digits --cache kept --no-cache", "--cache and --no-cache are given"),
+        ("evaluate RUN --data ~no-such-user/pictures", "~no-such-user/pictures: there is no such home folder"),
+        ("evaluate --data digits RUN nowhere", "nowhere: no such file or folder"),
+        ("plan cifar10-resnet20 --device cpu --images-per-second 9", "device is of the other kind of plan"),
+        ("plan table6 --price 0", "price is of the other kind of plan"),
+        ("bench training --results RUN", "Is a directory"),
+        ("train digits-resnet20 --results RUN", "Is a directory"),
+        ("study responses --new cifar_resnet20 --results RUN", "Is a directory"),
         ("predict RUN", "IMAGE"),
         ("predict RUN nowhere.png", "nowhere.png"),
         ("predict nowhere RUN/recipe.json", "nowhere: no such file or folder"),
@@ -282,11 +291,19 @@ def test_fields_stand_before_and_after_options(words: str) -> None:
     assert sorted(parsed.assignments) == ["flip=true", "lr=0.1"]
 
 
+def test_what_there_may_be_several_of_stands_behind_options_too() -> None:
+    assert parse(["evaluate", "a", "--data", "digits", "b"]).weights == ["a", "b"]
+    assert parse(["predict", "w", "a.png", "--csv", "b.png"]).images == ["a.png", "b.png"]
+    assert parse(["compare", "a", "--out", "x", "b"]).folders == ["a", "b"]
+    assert parse(["study", "responses", "--new", "n", "w"]).weights == ["w"]
+    assert parse(["train", "lr=0.1", "--seeds", "0..1", "digits-resnet20"]).assignments == ["digits-resnet20"]
+
+
 def test_seeds() -> None:
     seeds: Callable[[str], range] = seeds_of
     assert list(seeds("3")) == [3]
     assert list(seeds("0..4")) == [0, 1, 2, 3, 4]
-    for text in ("", "..", "1..", "..2", "-1", "1..x", "2..1", "²"):
+    for text in ("", "..", "1..", "..2", "-1", "1..x", "2..1", "²", "0..999999999"):
         with pytest.raises(ValueError, match="seeds is"):
             seeds(text)
 

@@ -2,7 +2,9 @@
 
 import os
 import resource
+import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from commands import command, figures, fork, start, wait_for_step
 from conftest import TINY
 
+from resnets import doctor
 from resnets.classification.record import append_result
 from resnets.classification.run import open_run
 from resnets.cli import main
@@ -139,6 +142,33 @@ def test_nobody_reads(tmp_path: Path) -> None:
     assert process.stderr.read() == ""
     assert process.wait() == 0
     process.stderr.close()
+
+
+def test_a_verdict_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`resnets doctor --check | head -0` ends with the verdict's status."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setattr(doctor, "examine", lambda: ({"problems": ["something"]}, "something is wrong"))
+    with os.fdopen(writer, "w") as nobody:
+        monkeypatch.setattr(sys, "stdout", nobody)
+        assert main(["doctor", "--check"]) == 1
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_stream_that_is_closed(closed: str, tmp_path: Path) -> None:
+    """Its words go nowhere, and none into another stream."""
+    line = shlex.join([sys.executable, "-m", "resnets.cli", "describe", "nosuch"])
+    done = subprocess.run(["sh", "-c", f"{line} {closed}"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == (closed != "2>&-")
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK"])
+def test_a_group_that_is_said_wrongly(name: str) -> None:
+    done = command("describe", "nosuch", env={"WORLD_SIZE": "2", "RANK": "1", name: "x"})
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")

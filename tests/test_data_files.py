@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resnets.files import write_atomic
+from resnets.files import check_appending, write_atomic
 
 
 def test_bytes_and_text_are_written_and_replace_what_was_there(tmp_path: Path) -> None:
@@ -32,6 +32,33 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
         write_atomic(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_stays_and_what_it_points_to_is_written(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("old")
+    (tmp_path / "link").symlink_to("there")
+    write_atomic(tmp_path / "link", "new")
+    assert (tmp_path / "there").read_text() == "new"
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    """Nor is /dev/null, in whose place a file would stand for the whole machine."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="a device or a pipe"):
+        write_atomic(tmp_path / "pipe", "content")
+    assert (tmp_path / "pipe").is_fifo()
+    assert list(tmp_path.iterdir()) == [tmp_path / "pipe"]
+
+
+def test_a_file_that_lines_can_be_added_to_is_left_as_it_is(tmp_path: Path) -> None:
+    check_appending(tmp_path / "results" / "new.jsonl")
+    assert list((tmp_path / "results").iterdir()) == []
+    (tmp_path / "there").write_text("line")
+    check_appending(tmp_path / "there")
+    assert (tmp_path / "there").read_text() == "line"
+    with pytest.raises(OSError, match="Is a directory"):
+        check_appending(tmp_path)
 
 
 def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:

@@ -96,11 +96,44 @@ def test_a_cuda_device_with_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert problems == []
 
 
+@pytest.mark.parametrize(
+    ("capability", "built", "runs"),
+    [
+        ((9, 0), ["sm_75", "sm_90a"], True),
+        ((8, 9), ["sm_80"], True),  # of its generation
+        ((12, 0), ["sm_80", "sm_90"], False),  # newer than all
+        ((12, 0), ["sm_90", "compute_90"], True),  # but the driver can compile
+        ((6, 1), ["sm_75", "compute_75"], False),
+        ((8, 0), ["sm_86"], False),
+        ((8, 0), [], True),  # not known
+    ],
+)
+def test_what_a_device_runs(capability: tuple[int, int], built: list[str], runs: bool) -> None:
+    assert doctor._runs_on(capability, built) == runs
+
+
+def test_where_a_package_is_missing_or_the_home_is_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is said all the same."""
+    monkeypatch.setenv("RESNETS_DATA", "~no-such-user/data")
+    record, text = doctor.examine()
+    assert record["data"] is None
+    assert "--device auto" in text
+    assert "~no-such-user/data: there is no such home folder" in text
+    monkeypatch.setitem(sys.modules, "resnets.data.sources", None)
+    record, text = doctor.examine()
+    assert record["data"] is None
+    assert "--device auto" in text
+
+
 def test_a_cuda_device_too_old_for_this_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     _cuda(monkeypatch, available=True, major=6, minor=1)
     problems: list[str] = []
     doctor._accelerators(problems)
-    assert problems == ["H200 has compute capability 6.1, this torch needs 7.5: use --device cpu"]
+    said = (
+        "H200 has compute capability 6.1, this torch is built for sm_75, sm_90a, sm_120, compute_120: "
+        "use --device cpu, or another torch (https://pytorch.org/get-started/locally)"
+    )
+    assert problems == [said]
 
 
 @pytest.mark.parametrize("build", ["13.2", None])

@@ -277,6 +277,22 @@ def test_native_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
         native.library.__wrapped__("resnets.models", "batch_norm.cpp")
 
 
+def test_a_compiler_of_several_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in CXX="ccache g++"."""
+    monkeypatch.setenv("CXX", "env LC_ALL=C c++")
+    monkeypatch.setattr(native, "caches", lambda: tmp_path)
+    (tmp_path / "two.cpp").write_text('extern "C" int two() { return 2; }')
+    monkeypatch.setattr(native, "files", lambda package: tmp_path)
+    assert native.library.__wrapped__("anywhere", "two.cpp").two() == 2
+
+
+def test_native_where_nobody_knows_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as for a user without an entry and without HOME
+    with pytest.raises(Unavailable, match="there is no such home folder"):
+        native.library.__wrapped__("resnets.models", "batch_norm.cpp")
+
+
 def test_native_code_that_does_not_compile_without_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler = tmp_path / "compiler"
     compiler.write_text('#!/bin/sh\n[ "$1" = --version ] && exit 0\necho "line one" >&2\necho "line two" >&2\nexit 1\n')

@@ -67,6 +67,10 @@ def test_a_round_trip_through_text(given: Preprocessing) -> None:
         ({"crop": 0}, "crop is 0"),
         ({"mean": [0.1]}, r"mean has shape \(1,\), allowed are \(3,\) and \(3, 4, 4\)"),
         ({"mean": torch.rand(3, 5, 5).tolist()}, r"mean has shape \(3, 5, 5\)"),
+        ({"mean": None}, "mean is no list of numbers"),
+        ({"mean": {}}, "mean is no list of numbers"),
+        ({"mean": [[0.1], [0.1, 0.2], [0.1]]}, "mean is no list of numbers"),
+        ({"mean": [0.1, math.nan, 0.1]}, "mean is not finite"),
         ({"std": [1.0, 1.0]}, "std is .*, allowed are three positive numbers"),
         ({"std": [1.0, 0.0, 1.0]}, "std is"),
         ({"std": [1.0, math.nan, 1.0]}, "std is"),
@@ -76,6 +80,15 @@ def test_a_round_trip_through_text(given: Preprocessing) -> None:
 def test_what_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=f"preprocessing: {said}"):
         made(**changes)
+
+
+@pytest.mark.parametrize("changes", [{"crop": 4.0}, {"resize": True}])
+def test_sizes_are_whole_numbers(changes: dict[str, Any]) -> None:
+    """Past the checker of types, which is there in tests only: files may hold anything."""
+    read = object.__new__(Preprocessing)
+    vars(read).update({**vars(made()), **changes})
+    with pytest.raises(ValueError, match=r"(crop|resize) is (4\.0|True), allowed are whole numbers"):
+        read.__post_init__()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"classes": []}', "null"])

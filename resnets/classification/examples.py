@@ -19,6 +19,7 @@ from resnets.data.pictures import centre_crop, read_scaled
 from resnets.data.sources import open_data, open_whole
 from resnets.evaluation.activation_maps import activation_maps
 from resnets.evaluation.scores import Execution
+from resnets.files import at_home
 from resnets.models.factory import load
 from resnets.runtime import resolve_device
 
@@ -36,7 +37,7 @@ class Examples:
         self.expected = preprocessing_of(weights, self.model)
         self.test = open_whole(data, "test", lambda message: None)
         if fingerprint not in (None, self.test.fingerprint):
-            if isinstance(self.test, Photographs) and Path(data).expanduser().is_dir():
+            if isinstance(self.test, Photographs) and at_home(data).is_dir():
                 self.test = open_data(data, "test", self.expected.crop, lambda message: None)  # small ones in memory
             if fingerprint != self.test.fingerprint:
                 raise ValueError(f"{data}: the test pictures are others than those of the run")

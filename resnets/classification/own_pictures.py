@@ -14,7 +14,6 @@ import io
 import statistics
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -27,6 +26,7 @@ from resnets.data.photographs import Photographs
 from resnets.data.pictures import why_not
 from resnets.data.shards import is_sharded
 from resnets.data.sources import IMAGENET
+from resnets.files import at_home
 from resnets.models.catalog import row
 from resnets.models.factory import find_weights
 from resnets.models.layouts import TORCHVISION, Weights
@@ -72,7 +72,7 @@ def facts_of(path: str, found: ImageSet | Photographs) -> Facts:
         return Facts(train=len(found), classes=classes, shorter_side=side, longest_side=side, whole=True)
     every = -(-len(found) // _SAMPLE)
     sizes = [_size(found.read(index), found.where(index)) for index in range(0, len(found), every)]
-    folder = Path(path).expanduser()
+    folder = at_home(path)
     whole = path != IMAGENET and folder.is_dir() and not is_sharded(folder)
     shorter, longest = round(statistics.median(map(min, sizes))), max(map(max, sizes))
     return Facts(train=len(found), classes=classes, shorter_side=shorter, longest_side=longest, whole=whole)

@@ -23,7 +23,7 @@ from resnets.data.quarantine import add_to_quarantine, quarantined
 from resnets.data.ranges import is_address
 from resnets.data.shards import Split, altered, is_sharded
 from resnets.data.sources import IMAGENET, data_home, open_photographs
-from resnets.files import Log, say
+from resnets.files import Log, at_home, say
 from resnets.runtime import cores
 
 _SPLITS: tuple[Split, ...] = ("train", "test")
@@ -64,7 +64,7 @@ def check(name_or_path: str, quarantine: bool = False, log: Log = say) -> dict[s
 
     CIFAR's files are held against their sums. ValueError, of one line, where there is no such data.
     """
-    path = data_home() if name_or_path in cifar.LAYOUTS else Path(name_or_path).expanduser()
+    path = data_home() if name_or_path in cifar.LAYOUTS else at_home(name_or_path)
     layout = name_or_path if name_or_path in cifar.LAYOUTS else cifar.recognise(path)
     if quarantine and (layout or is_address(name_or_path)):
         raise ValueError(f"{name_or_path}: a quarantine is for pictures in folders, lists and shards on a disk")

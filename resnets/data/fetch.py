@@ -11,7 +11,7 @@ from resnets.data import download, tfjs
 from resnets.data.cifar import LAYOUTS
 from resnets.data.integrity import MD5, fault, record
 from resnets.data.workspace import workspace
-from resnets.files import Log, say
+from resnets.files import Log, at_home, say
 
 
 def fetch(name: str, root: Path, source: Path | None = None, log: Log = say) -> Path:
@@ -24,7 +24,7 @@ def fetch(name: str, root: Path, source: Path | None = None, log: Log = say) -> 
     """
     if name not in LAYOUTS:
         raise ValueError(f"data fetch: {name!r} is not known, allowed are {', '.join(LAYOUTS)}")
-    root = Path(root).expanduser()
+    root = at_home(root)
     target = root / LAYOUTS[name].folder
     hidden = f".fetch-{name}"
     try:
@@ -40,7 +40,7 @@ def fetch(name: str, root: Path, source: Path | None = None, log: Log = say) -> 
             if source is None:
                 _from_network(name, work, fresh, log)
             else:
-                _from_copy(name, Path(source).expanduser(), work, fresh)
+                _from_copy(name, at_home(source), work, fresh)
             _install(fresh, target)
     except OSError as error:
         reason = f"{error.filename or root}: {error.strerror or error}"

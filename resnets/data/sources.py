@@ -15,7 +15,7 @@ from resnets.data.photographs import Photographs
 from resnets.data.quarantine import without_quarantined
 from resnets.data.ranges import is_address
 from resnets.data.shards import is_sharded, shards
-from resnets.files import Log, caches, say
+from resnets.files import Log, at_home, caches, say
 
 _SIDE = 32
 IMAGENET = "imagenet"
@@ -34,7 +34,7 @@ _IN_MEMORY = ("digits", *cifar.LAYOUTS)
 def data_home() -> Path:
     """Where data sets live: `$RESNETS_DATA`, by default `resnets` in the user's cache folder."""
     if chosen := os.environ.get("RESNETS_DATA"):
-        return Path(chosen).expanduser()
+        return at_home(chosen)
     return caches()
 
 
@@ -86,7 +86,7 @@ def _photographs(name_or_path: str | Path, split: Literal["train", "test"], log:
     name, imagenet = str(name_or_path), _is_name(name_or_path, IMAGENET)
     if _is_name(name_or_path, *_IN_MEMORY):
         raise ValueError(f"data: {name} are small images in memory, no photographs; {_PHOTOGRAPHS}")
-    path = data_home() / name if imagenet else Path(name_or_path).expanduser()
+    path = data_home() / name if imagenet else at_home(name_or_path)
     try:
         kind = path.stat().st_mode
     except (OSError, ValueError) as error:
@@ -113,7 +113,7 @@ def _find(name_or_path: str | Path, split: Literal["train", "test"], size: int |
     if _is_name(name_or_path, *_IN_MEMORY):
         _check_size(name, size)
         return digits(split) if name == "digits" else cifar.read(name, split, data_home())
-    path = Path(name_or_path).expanduser()
+    path = at_home(name_or_path)
     try:
         reason = None if stat.S_ISDIR(path.stat().st_mode) else "a file"
     except (OSError, ValueError) as error:

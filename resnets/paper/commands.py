@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from resnets.classification.record import append_once, append_result
+from resnets.files import check_appending
 from resnets.paper.reproduce import WHAT, Answer, Asked, reproduce
 from resnets.paper.studies import Question, study
 from resnets.report.figures import save_png
@@ -32,11 +33,13 @@ def brought_back(arguments: argparse.Namespace, seeds: Sequence[int] | None, tra
         only=arguments.only.split(",") if arguments.only else None,
         out=path("out"),
         results=path("results"),
-        device=arguments.device,
+        device=arguments.device or "auto",
         train=train,
         photographs=arguments.photographs,
         jobs=path("jobs"),
     )
+    if asked.results and train:
+        check_appending(asked.results)
     answer = reproduce(asked)
     if asked.results and train and asked.what == "degradation":
         append_once(asked.results, answer.record)
@@ -47,6 +50,8 @@ def studied(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The answer to a question, its figure saved, its line added to the results."""
     names = ("weights", "data", "images", "seed", "device", "into", "iterations")
     given = {name: getattr(arguments, name) for name in names}
+    if arguments.results:
+        check_appending(Path(arguments.results))
     new = arguments.new.split(",") if arguments.new else []
     record, text, figure = study(arguments.what, Question(new=new, **given))
     path = Path(arguments.out or f"{arguments.what}.png")
