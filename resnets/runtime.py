@@ -98,6 +98,11 @@ def keep_memory() -> None:
         mallopt(trim_threshold, (1 << 31) - 1)
 
 
+def in_double(values: "torch.Tensor") -> "torch.Tensor":
+    """`values` in float64; those on MPS, which has none, on the CPU."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
+
+
 def autocast(device: "torch.device", precision: str) -> AbstractContextManager[Any]:
     """Mixed precision where `precision` is "bf16"; otherwise nothing."""
     import torch

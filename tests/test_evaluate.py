@@ -142,6 +142,10 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="weights: none are given"):
         evaluate([], "digits", ["single"])
     wide = weights(tmp_path / "wide.safetensors", preprocessing=replace(PREPROCESSING, crop=40, resize=48))
+    # A network that has its pictures scaled and cut is not shown uncut ones.
+    cut = weights(tmp_path / "cut.safetensors", preprocessing=replace(PREPROCESSING, resize=37))
+    with pytest.raises(ValueError, match=r"cut\.safetensors has pictures scaled to 37 pixels and cut to 32, digits"):
+        evaluate([str(cut)], "digits", ["single"])
     with pytest.raises(ValueError, match=r"wide\.safetensors is for images of 40x40, those of digits are 32x32"):
         evaluate([str(good), str(wide)], "digits", ["single"])
     broken = read_weights(good)

@@ -120,6 +120,17 @@ def test_a_picture_that_cannot_be_read_is_named_before_training(tmp_path: Path, 
     assert not (tmp_path / "run").exists()
 
 
+def test_a_picture_that_no_test_can_show_is_named_before_training(tmp_path: Path, capsys: Any) -> None:
+    """Not hours later, by the first evaluation."""
+    root = folder_of(tmp_path / "set", {"a": 4, "b": 4})
+    Image.new("RGB", (1, 600)).save(root / "b/02.jpg")
+    assert main(["train", "--data", str(root), "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "b/02.jpg (600 pixels long and 1 wide, too narrow to be tested)" in said
+    assert main(["data", "check", str(root), "--quarantine"]) == 0
+    assert "b/02.jpg" not in open_photographs(root, "train").names + open_photographs(root, "test").names
+
+
 def test_few_pictures_and_doubles_are_said(tmp_path: Path) -> None:
     root = folder_of(tmp_path / "set", {"two": 2, "one": 1, "many": 15})
     words = "\n".join(early_word(str(root), 15))

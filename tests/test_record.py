@@ -25,11 +25,13 @@ def test_a_point_for_each_evaluation() -> None:
         row(400, 30.0),
         row(500, 20.333, 30.0),
         row(600, 10.0, 25.0),
+        row(700, 20.0),
+        row(710, 9.0, 24.0),  # of ten iterations, where the others are of a hundred
     ]
     assert curve_of(rows) == {
-        "steps": [300, 500, 600],
-        "train_error": [60.33, 25.17, 10.0],
-        "test_error": [50.13, 30.0, 25.0],
+        "steps": [300, 500, 600, 710],
+        "train_error": [60.33, 25.17, 10.0, 19.0],
+        "test_error": [50.13, 30.0, 25.0, 24.0],
     }
 
 

@@ -82,6 +82,7 @@ def test_every_setting_has_scores_of_its_own(place: Path, passes: Passes) -> Non
     dense: dict[str, Any] = {"protocols": ("dense",), "scales": (32,)}
     for options in (
         {},
+        {"batch_size": 1},
         {"protocols": ("ten-crop",)},
         dense,
         {**dense, "scales": (32, 40)},

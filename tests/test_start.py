@@ -122,21 +122,25 @@ def test_the_classifier_stays_for_the_same_classes_only(pictures: str, partial: 
         assert torch.equal(beginning.model.conv1.weight, shipped.state["conv1.weight"].float())
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "preact_resnet18"])
-def test_what_is_new_says_nothing_at_first(name: str, narrow: None) -> None:
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [("resnet18", {}), ("resnet50", {}), ("preact_resnet18", {}), ("resnet18", {"drop_path": 0.1})],
+)
+def test_what_is_new_says_nothing_at_first(name: str, changes: dict[str, Any], narrow: None) -> None:
     """All logits are zero; a new unit is its shortcut. What was brought stays as it is."""
     torch.manual_seed(4)
     state = create_model(name).state_dict()
     kept = {key: value for key, value in state.items() if not key.startswith(("layer4", "fc"))}
     lacking = tuple(key for key in state if key not in kept)
-    given = replace(PhotographRecipe(name="x", model=name, data="x", iterations=1, batch_size=1, lr=0.1), start="x")
+    made = PhotographRecipe(name="x", model=name, data="x", iterations=1, batch_size=1, lr=0.1)
+    given = replace(made, start="x", changes=changes)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(
             start, "read_start", lambda recipe: Weights(kept, name, {}, 1000, None, None, None, "", lacking)
         )
         model: Any = first_network(given, ("a", "b", "c")).model
     assert all(torch.equal(value, kept[key]) for key, value in model.state_dict().items() if key in kept)
-    model.train()
+    model.train(not changes)
     with torch.no_grad():
         images = torch.rand(2, 3, 64, 64)
         assert torch.equal(model(images), torch.zeros(2, 3))
@@ -302,6 +306,19 @@ def test_the_input_is_what_the_start_expects(pictures: str, partial: Path) -> No
         torch.testing.assert_close(images[place].double(), x, rtol=1e-4, atol=1e-5)
 
 
+def test_a_mean_image_fits_one_size_only(pictures: str, tmp_path: Path) -> None:
+    """Where training goes through several sizes, its average is subtracted."""
+    state = create_model("resnet18", eps=0.001).state_dict()
+    image = torch.rand(3, 64, 64)
+    expected = replace(EXPECTED, crop=64, resize=64, mean=image.tolist())
+    weights = Weights(state, "resnet18", {"eps": 0.001}, 1000, expected, None, None, "a test")
+    write_weights(tmp_path / "image.safetensors", weights)
+    given = started(pictures, tmp_path / "image.safetensors", "crop=64", "resize=64")
+    assert torch.equal(torch.tensor(load_data(given, CPU).preprocessing.mean), image)
+    found = load_data(replace(given, sizes=(32, 64)), CPU).preprocessing.mean
+    torch.testing.assert_close(torch.tensor(found), image.mean((1, 2)))
+
+
 def test_a_start_that_does_not_go_is_refused(pictures: str, partial: Path, capsys: Any) -> None:
     words = ["train", "--data", pictures, "--weights", str(partial), *SHORT]
     for more, message in (
@@ -310,5 +327,12 @@ def test_a_start_that_does_not_go_is_refused(pictures: str, partial: Path, capsy
     ):
         assert main([*words, more, "--out", str(partial.parent / more)]) == 2
         assert message in capsys.readouterr().err
+        assert not (partial.parent / more).exists()  # so that the command can be typed again
+    state = load_file(partial)
+    written(
+        half := partial.parent / "half.safetensors", {k: v for k, v in state.items() if "layer1.0.bn2.running" not in k}
+    )
+    assert main(["train", "--data", pictures, "--weights", str(half), *SHORT]) == 2
+    assert "has the parameters of layer1.0.bn2 but not its statistics" in capsys.readouterr().err
     assert main(["train", "--data", pictures, "--weights", "torchvision", "model=plain18"]) == 2
     assert "torchvision has no weights of plain18" in capsys.readouterr().err

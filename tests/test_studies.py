@@ -34,10 +34,10 @@ from resnets.paper.subjects import batches_of, fresh, images_of, named, subject
 from resnets.report import studies as figures
 
 
-def network(name: str, seed: int = 0) -> nn.Module:
+def network(name: str, seed: int = 0, **changes: Any) -> nn.Module:
     """With BN that does something: statistics and affine parameters that are not those of the beginning."""
     torch.manual_seed(seed)
-    model = create_model(name)
+    model = create_model(name, **changes)
     for norm in (m for m in model.modules() if isinstance(m, nn.BatchNorm2d)):
         for values, low in ((norm.weight, 0.5), (norm.bias, -0.5), (norm.running_mean, -0.2), (norm.running_var, 0.5)):
             assert values is not None
@@ -104,6 +104,21 @@ def test_a_residual_unit_without_its_branch_is_one_whose_branch_is_zero() -> Non
         with without(unit):
             torch.testing.assert_close(model(x), silent(x))
             assert not torch.allclose(model(x), whole)
+    assert torch.equal(model(x), whole)
+
+
+def test_a_unit_of_stochastic_depth_leaves_its_shortcut() -> None:
+    """As in any residual net; and it is joined as before afterwards."""
+    model, x = network("cifar_resnet14", drop_path=0.5), images()
+    units = removable(model, x)
+    assert list(units) == [f"layer{i}.{j}" for i in (1, 2, 3) for j in (0, 1)]
+    whole, unit = model(x), units["layer2.1"]
+    silent = copy.deepcopy(model)
+    last = cast(Basic, silent.get_submodule("layer2.1")).bn2
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    with without(unit):
+        torch.testing.assert_close(model(x), silent(x))
     assert torch.equal(model(x), whole)
 
 

@@ -218,6 +218,11 @@ def _check_small(images: ImageSet, networks: list[Trained], protocols: list[str]
             raise ValueError(
                 f"{net.source} is for images of {side}x{side}, those of {images.name} are {width}x{height}"
             )
+        if net.expected.resize != net.expected.crop:
+            raise ValueError(
+                f"{net.source} has pictures scaled to {net.expected.resize} pixels and cut to {net.expected.crop}, "
+                f"{images.name} are in memory at one size; allowed is the folder of the pictures"
+            )
 
 
 def _submission(

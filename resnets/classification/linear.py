@@ -26,6 +26,7 @@ from resnets.files import say
 from resnets.models.batch_statistics import estimate_anew
 from resnets.models.factory import classifier_of
 from resnets.ranks import on_first
+from resnets.training.draws import GENERATOR
 from resnets.training.parallel import average_statistics
 from resnets.watch import awaited
 
@@ -63,7 +64,8 @@ def linear_baseline(
     """
     if recipe.start is None:
         return None
-    beginning = first_network(recipe, data.train.classes)
+    with GENERATOR:  # it draws, perhaps as another seed draws its first weights
+        beginning = first_network(recipe, data.train.classes)
     stage = last_whole_map(recipe, beginning.brought)
     if stage is None:
         return None
@@ -143,8 +145,7 @@ def _before(model: nn.Module, classifier: str, images: Float[Tensor, "N 3 H W"])
 
 
 def _few(train: Any) -> Any:
-    every = -(-len(train) // MOST)
-    return train if every == 1 else train.subset(torch.arange(0, len(train), every))
+    return train if len(train) <= MOST else train.subset(torch.arange(MOST) * len(train) // MOST)
 
 
 def _fitted(recipe: ClassifierRecipe, data: Data, model: nn.Module, features: Callable[[Tensor], Tensor]) -> Linear:

@@ -21,6 +21,7 @@ from PIL import Image
 from resnets.classification.photograph_recipe import LEAST_CROP, PhotographRecipe
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import FOLDER, cifar10_resnet20_fast
+from resnets.classification.start import find_start
 from resnets.data.images import ImageSet
 from resnets.data.photographs import Photographs
 from resnets.data.pictures import why_not
@@ -103,7 +104,7 @@ def own_recipe(
             raise ValueError(f"torchvision has no weights of {model}; it has those of {', '.join(TORCHVISION)}")
     if weights == "package":
         model = model or _PACKAGED
-    found = find_weights(model or "", weights, partial=True)
+    found = find_start(model or "", weights)
     return recipe_for(path, facts, False, model or found.model, (weights, found))
 
 

@@ -104,8 +104,11 @@ def _statistics(
     recipe: PhotographRecipe, train: Photographs, start: Weights | None
 ) -> tuple[Preprocessing, PrincipalColours]:
     """What is subtracted and divided, and along what colours move: of the training photographs, or as it is given."""
+    started = partial(
+        expected_by, recipe, start, recipe.crop, recipe.test_side, train.classes, several_sizes=bool(recipe.sizes)
+    )
     if recipe.as_started and (recipe.colours == "imagenet" or not recipe.colour):
-        return expected_by(recipe, start, recipe.crop, recipe.test_side, train.classes), IMAGENET_COLOURS
+        return started(), IMAGENET_COLOURS
     say(f"{recipe.data}: means and colours of {recipe.statistics_images or len(train):,} training photographs")
     cache = data_home() / "statistics"
     found = photograph_statistics(train, recipe.crop, recipe.test_side, recipe.statistics_images, cache=cache)
@@ -113,5 +116,5 @@ def _statistics(
     std = found.std if recipe.normalisation == "channel_mean_std" else [1.0] * 3
     preprocessing = Preprocessing(crop=recipe.crop, resize=recipe.test_side, mean=mean, std=std, classes=train.classes)
     if recipe.as_started:
-        preprocessing = expected_by(recipe, start, recipe.crop, recipe.test_side, train.classes)
+        preprocessing = started()
     return preprocessing, IMAGENET_COLOURS if recipe.colours == "imagenet" else found.colours

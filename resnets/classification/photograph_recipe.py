@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from resnets.classification.recipe import ClassificationRecipe, ClassifierRecipe
 from resnets.data.views import Augmentation
+from resnets.evaluation.protocols import PAPER_CROP, in_proportion
 from resnets.training.recipe import from_dict
 
-PAPER_CROP = 224
 LEAST_CROP = 32
 """The networks reduce an image to a thirty-second of its side."""
 
@@ -99,11 +99,6 @@ class PhotographRecipe(ClassifierRecipe):
         if not 0 <= self.jitter <= 1:
             found.append(f"jitter is {self.jitter}, allowed is 0 to 1")
         return found
-
-
-def in_proportion(side: int, crop: int) -> int:
-    """A side that the paper gives for crops of 224 pixels, for others."""
-    return round(side * crop / PAPER_CROP)
 
 
 def recipe_from(values: dict[str, Any]) -> ClassifierRecipe:

@@ -17,13 +17,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from resnets.classification.photograph_papers import IMAGES
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.models.catalog import row, skeleton
 from resnets.training.checkpoint import KEPT
 
 ARCHIVES = {"train": 147_897_477_120, "val": 6_744_924_160}
 """Bytes of ImageNet's."""
-SMALL_IMAGE, PHOTOGRAPH = 3 * 32 * 32, ARCHIVES["train"] / 1_281_167
+SMALL_IMAGE, PHOTOGRAPH = 3 * 32 * 32, ARCHIVES["train"] / IMAGES
 """Bytes that are read for an image: pixels; and the mean over ImageNet's training archive."""
 
 

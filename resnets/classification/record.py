@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 from resnets.classification.recipes import expected_test_error
@@ -58,18 +57,19 @@ def result_of(run: Run) -> dict[str, Any]:
 def curve_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     """`{"steps", "train_error", "test_error"}` of a journal: a point for each evaluation, errors with two decimals.
 
-    The training error of a point is the mean over all rows since the evaluation before. Of more than `MOST_POINTS`
-    evaluations every k-th stands there, counted back from the last.
+    The training error of a point is the mean over all iterations since the evaluation before. Of more evaluations than
+    `MOST_POINTS` every k-th stands there, counted back from the last.
     """
     points: list[tuple[int, float, float]] = []
-    since: list[float] = []
+    wrong, from_step, last = 0.0, 0, 0  # a row is of the iterations since the row before, more of them or fewer
     for row in rows:
         if "event" in row:
             continue
-        since.append(row["train_error"])
+        wrong += row["train_error"] * (row["step"] - last)
+        last = row["step"]
         if row["test_error"] is not None:
-            points.append((row["step"], round(mean(since), 2), round(row["test_error"], 2)))
-            since = []
+            points.append((last, round(wrong / (last - from_step), 2), round(row["test_error"], 2)))
+            wrong, from_step = 0.0, last
     every = max(1, math.ceil(len(points) / MOST_POINTS))
     shown = points[(len(points) - 1) % every :: every]
     return {name: [point[i] for point in shown] for i, name in enumerate(("steps", "train_error", "test_error"))}

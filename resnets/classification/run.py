@@ -140,17 +140,17 @@ def carry_out(run: Run, label: str = "") -> Outcome:
     Raises what `training.loop.train` raises, and ValueError where the data are not those the run began with or
     another process is carrying it out.
     """
-    check(run.recipe, pairs=run.recipe.mixup > 0)
     device = torch.device(run.record["device"])
+    check(run.recipe, device, pairs=run.recipe.mixup > 0)
     precision = resolve_precision(run.record["precision"], device)
     set_precision(precision)
     if device.type == "cpu":
         keep_memory()
     data = together(lambda: load_data(run.recipe, device))
+    task = Classification(run.recipe, data, device, precision)  # what is wrong with a start leaves no folder behind
     with ExitStack() as stack:
         on_first(lambda: _take(run, data, device, stack))
         _announce(run, device, precision)
-        task = Classification(run.recipe, data, device, precision)
         if run.recipe.start:
             say(f"  begins with {run.recipe.start}: {task.beginning.text}")
         outcome = train(

@@ -8,11 +8,12 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from resnets.classification.recipe import ClassifierRecipe
-from resnets.models.blocks import Unit, add, to_fan_out
+from resnets.models.blocks import Unit, to_fan_out
 from resnets.models.catalog import skeleton
 from resnets.models.factory import classifier_of, create_model, find_weights
 from resnets.models.layouts import Weights
 from resnets.models.stages import below, parts_of
+from resnets.models.stochastic_depth import is_residual
 from resnets.preprocessing import Preprocessing
 
 
@@ -41,7 +42,22 @@ class Beginning:
 
 def read_start(recipe: ClassifierRecipe) -> Weights | None:
     """The weights of `recipe.start`, that may lack tensors; ValueError, of one line, where they cannot be had."""
-    return None if recipe.start is None else find_weights(recipe.model, recipe.start, partial=True)
+    return None if recipe.start is None else find_start(recipe.model, recipe.start)
+
+
+def find_start(model: str, start: str) -> Weights:
+    """The weights called `start`, that may lack tensors of `model`, but not what BN needs to make use of the others.
+
+    ValueError, of one line, where they cannot be had, or have scales of a BN without its statistics.
+    """
+    found = find_weights(model, start, partial=True)
+    norms = {name.rpartition(".")[0] for name in found.missing if name.endswith((".running_mean", ".running_var"))}
+    if half := sorted(norm for norm in norms if f"{norm}.weight" in found.state):
+        raise ValueError(
+            f"{start}: has the parameters of {half[0]} but not its statistics (running_mean, running_var), "
+            f"without which nobody knows what the layers above were trained on; so of {len(half)} layers"
+        )
+    return found
 
 
 def start_record(weights: Weights | None) -> dict[str, Any]:
@@ -56,11 +72,17 @@ def start_record(weights: Weights | None) -> dict[str, Any]:
 
 
 def expected_by(
-    recipe: ClassifierRecipe, weights: Weights | None, crop: int, resize: int, classes: tuple[str, ...]
+    recipe: ClassifierRecipe,
+    weights: Weights | None,
+    crop: int,
+    resize: int,
+    classes: tuple[str, ...],
+    several_sizes: bool = False,
 ) -> Preprocessing:
     """What the weights of the start expect of a picture: mean, std and order of channels, for another crop and classes.
 
-    ValueError where nobody says what they expect.
+    `several_sizes`: in training images are of others too, which no mean image fits. ValueError where nobody says what
+    they expect.
     """
     expected = weights and weights.preprocessing
     if expected is None:
@@ -68,7 +90,7 @@ def expected_by(
             f"normalisation is start, but the weights of {recipe.start} do not say what they expect; "
             "normalisation=channel_mean_std takes mean and std of the pictures"
         )
-    if expected.crop != crop:
+    if expected.crop != crop or several_sizes:
         expected = expected.with_channel_mean()
     return replace(expected, crop=crop, resize=resize, classes=classes)
 
@@ -114,7 +136,7 @@ def _quieten(model: nn.Module, brought: frozenset[str]) -> None:
     new = {name.removesuffix(".weight") for name, _ in model.named_parameters() if name not in brought}
     silent = [classifier_of(model)]
     for name, unit in model.named_modules():
-        if isinstance(unit, Unit) and unit.join is add and not unit.holds_units:
+        if isinstance(unit, Unit) and is_residual(unit) and not unit.holds_units:
             silent += [f"{name}.{own}" for own, layer in unit.named_children() if own != "downsample" and _has(layer)][
                 -1:
             ]

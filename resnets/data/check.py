@@ -18,7 +18,7 @@ from resnets.data.integrity import fault
 from resnets.data.jpeg import complaint
 from resnets.data.near import mark, near
 from resnets.data.photographs import Photographs
-from resnets.data.pictures import decode_whole
+from resnets.data.pictures import LARGEST_VIEW, decode_whole
 from resnets.data.quarantine import add_to_quarantine, quarantined
 from resnets.data.ranges import is_address
 from resnets.data.shards import Split, altered, is_sharded
@@ -30,8 +30,10 @@ _SPLITS: tuple[Split, ...] = ("train", "test")
 _SHOWN = 20
 """Of the pictures that something is said of, those that the text names; the record has all."""
 _ORIENTATION = 0x0112
-_NARROW = 40
-"""How many times as long as wide a picture may be for tests at the paper's scales (`evaluation.scores`)."""
+_NARROW = LARGEST_VIEW // 640**2
+"""How many times as long as wide a picture may be for tests at the paper's scales."""
+_TOO_NARROW = LARGEST_VIEW // 256**2
+"""And for any test, at the shorter side of which it is whole."""
 _UNEVEN = 10
 """From so many times as many pictures in one class as in another, a line says what that does to the error."""
 
@@ -227,6 +229,9 @@ def _look(photographs: Photographs, split: Split, log: Log) -> Iterator[_Seen]:
             pixels = decode_whole(content, photographs.where(index))
         except ValueError as error:
             reason = str(error).removeprefix(f"{photographs.where(index)}: ")
+            return _Seen(name, split, label, reason, None, "", (), f"{split}/{name}".encode(), None)
+        if (longest := max(pixels.shape[:2])) > _TOO_NARROW * (shortest := min(pixels.shape[:2])):
+            reason = f"{longest} pixels long and {shortest} wide, too narrow to be tested"
             return _Seen(name, split, label, reason, None, "", (), f"{split}/{name}".encode(), None)
         with Image.open(io.BytesIO(content)) as picture:
             kind, odd = f"{picture.format} {picture.mode}", tuple(_odd(picture, name))

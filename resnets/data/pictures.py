@@ -15,6 +15,9 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+LARGEST_VIEW = 1 << 24
+"""Pixels of a scaled picture that a network is shown whole. The maps of a larger one would fill the memory; with a
+shorter side of 640 its longer one is 26,000."""
 _MOST_PIXELS = 1 << 28
 """Of a scaled picture: a strip of one pixel's width, scaled by its shorter side, would fill the memory."""
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from resnets.evaluation.scores import Execution, Scores
 from resnets.files import Log, write_atomic
 from resnets.ranks import from_first, rank, total
+from resnets.runtime import installed_version
 from resnets.version import __version__
 
 FORMAT = "resnets scores 1"
@@ -45,7 +46,7 @@ def cached(
     if folder is None:
         return compute()
     full = {**key, "device": execution.device.type, "precision": execution.precision, "torch": torch.__version__}
-    full |= {"resnets": __version__}
+    full |= {"resnets": __version__, "pillow": installed_version("pillow"), "batch": execution.batch_size}
     path = folder / f"{hashlib.sha256(_text(full).encode()).hexdigest()[:32]}.safetensors"
     found = _read(path, full, shape, execution.log) if rank() == 0 else None
     if from_first(found is not None):

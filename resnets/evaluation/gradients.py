@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from resnets.runtime import in_double
+
 
 @dataclass(frozen=True)
 class Gradient:
@@ -40,7 +42,7 @@ def gradient_norms(model: nn.Module, images: Float[Tensor, "N 3 H W"], labels: I
         def forward(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
             def backward(gradient: Tensor) -> None:
                 # Of the mean loss over N images: N times as much of the loss of each.
-                maps[name] = math.sqrt(len(gradient) * float(gradient.double().square().sum()))
+                maps[name] = math.sqrt(len(gradient) * float(in_double(gradient).square().sum()))
 
             output.register_hook(backward)
 
@@ -54,4 +56,4 @@ def gradient_norms(model: nn.Module, images: Float[Tensor, "N 3 H W"], labels: I
 
 def _relative(weight: Tensor) -> float:
     assert weight.grad is not None
-    return float(weight.grad.double().norm() / weight.detach().double().norm())
+    return float(in_double(weight.grad).norm() / in_double(weight.detach()).norm())

@@ -8,7 +8,8 @@ in each new unit is zero, so F(x) = 0, and y = ReLU(x + 0) = x, since x came out
 import torch
 from torch import nn
 
-from resnets.models.blocks import Basic, Bottleneck, Unit, add
+from resnets.models.blocks import Basic, Bottleneck, Unit
+from resnets.models.stochastic_depth import is_residual
 
 
 def grown(trained: nn.Module, deeper: nn.Module) -> list[str]:
@@ -24,7 +25,7 @@ def grown(trained: nn.Module, deeper: nn.Module) -> list[str]:
     units = {name: m for name, m in deeper.named_modules() if isinstance(m, Unit)}
     new = {name: unit for name, unit in units.items() if any(key.startswith(f"{name}.") for key in lacking)}
     for name, unit in new.items():
-        same = isinstance(unit.downsample, nn.Identity) and unit.join is add
+        same = isinstance(unit.downsample, nn.Identity) and is_residual(unit)
         if not (isinstance(unit, Basic | Bottleneck) and same):
             raise ValueError(f"{name} cannot compute zero: it is no unit with an identity shortcut that ends in BN")
     if rest := [key for key in lacking if not any(key.startswith(f"{name}.") for name in new)]:

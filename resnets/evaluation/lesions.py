@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from resnets.evaluation.protocols import inference
-from resnets.models.blocks import Map, Unit, add, no_shortcut
+from resnets.models.blocks import Map, Unit, no_shortcut
+from resnets.models.stochastic_depth import is_residual
 
 
 def removable(model: nn.Module, images: Float[Tensor, "N 3 H W"]) -> dict[str, Unit]:
@@ -33,7 +34,7 @@ def removable(model: nn.Module, images: Float[Tensor, "N 3 H W"]) -> dict[str, U
         for hook in hooks:
             hook.remove()
     return {
-        name: unit for name, unit in units.items() if unit.join is add or (unit.join is no_shortcut and unit in kept)
+        name: unit for name, unit in units.items() if is_residual(unit) or (unit.join is no_shortcut and unit in kept)
     }
 
 
@@ -45,11 +46,16 @@ def _shortcut_alone(x: Tensor, shortcut: Map | None, branch: Map) -> Tensor:
 def without(unit: Unit) -> Iterator[None]:
     """The unit passes on its shortcut only; a plain one, its input."""
     before = unit.join
-    unit.join = _shortcut_alone
+    _rejoin(unit, _shortcut_alone)
     try:
         yield
     finally:
-        unit.join = before
+        _rejoin(unit, before)
+
+
+def _rejoin(unit: Unit, join: Callable[..., Tensor]) -> None:
+    del unit.join  # of stochastic depth it is a module, in whose place nothing else may be set
+    unit.join = join
 
 
 def lesions(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from resnets.evaluation.protocols import inference
 from resnets.models.batch_statistics import estimate_anew
+from resnets.runtime import in_double
 
 Batches = Sequence[tuple[Tensor, Tensor]]
 """Normalised images (N, 3, H, W) and labels (N,)."""
@@ -32,7 +33,7 @@ def loss_and_error(model: nn.Module, batches: Batches) -> tuple[float, float]:
     loss, wrong, count = 0.0, 0, 0
     with inference(model):
         for images, labels in batches:
-            logits = model(images).double()
+            logits, labels = in_double(model(images)), labels.cpu()
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
             wrong += int((logits.argmax(1) != labels).sum())
             count += len(labels)

@@ -51,6 +51,11 @@ class Protocol:
         return {"protocol": self.name, "scales": list(self.scales), "flips": self.flips}
 
 
+def in_proportion(side: int, crop: int) -> int:
+    """A side that the paper gives for crops of 224 pixels, for others."""
+    return round(side * crop / PAPER_CROP)
+
+
 def _single(expected: Preprocessing, scales: tuple[int, ...], flips: bool) -> Protocol:
     return Protocol("single", (expected.resize,), partial(_middle, crop=expected.crop), flips=False)
 
@@ -60,7 +65,7 @@ def _ten_crop(expected: Preprocessing, scales: tuple[int, ...], flips: bool) -> 
 
 
 def _dense(expected: Preprocessing, scales: tuple[int, ...], flips: bool) -> Protocol:
-    scales = scales or tuple(round(side * expected.crop / PAPER_CROP) for side in PAPER_SCALES)
+    scales = scales or tuple(in_proportion(side, expected.crop) for side in PAPER_SCALES)
     if small := [side for side in scales if side < expected.crop]:
         raise ValueError(f"scales has {small[0]}, allowed are sides from {expected.crop}, the network's crop")
     return Protocol("dense", scales, with_mirrored if flips else _alone, flips, whole=True)

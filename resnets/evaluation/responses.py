@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from resnets.evaluation.protocols import inference
+from resnets.runtime import in_double
 
 
 @dataclass
@@ -27,7 +28,7 @@ class _Sums:
     squares: float = 0.0
 
     def add(self, values: Tensor) -> None:
-        exact = values.double()
+        exact = in_double(values)
         self.count += values.numel()
         self.total += float(exact.sum())
         self.squares += float(exact.square().sum())

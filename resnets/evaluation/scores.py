@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from resnets.data.in_order import in_order
 from resnets.data.photographs import Photographs
-from resnets.data.pictures import read_scaled
+from resnets.data.pictures import LARGEST_VIEW, read_scaled
 from resnets.evaluation.dense import fully_convolutional
 from resnets.evaluation.protocols import Protocol, inference, probabilities
 from resnets.files import Log, say
@@ -37,8 +37,6 @@ Network = Callable[[Tensor], Tensor]
 _MOST_IMAGES = 500
 _PIXELS = _MOST_IMAGES * 32 * 32
 """Of the images that go through a network at once: 10 of 224x224 on a CPU, six times as many on an accelerator."""
-_LARGEST_VIEW = 1 << 24
-"""In pixels. The maps of a larger one would fill the memory; with a shorter side of 640 its longer one is 26,000."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def _digest(content: bytes) -> UInt8[Tensor, "16"]:
 
 def _checked(pictures: list[Tensor], name: str) -> list[Tensor]:
     for height, width in (picture.shape[1:] for picture in pictures):
-        if height * width > _LARGEST_VIEW:
+        if height * width > LARGEST_VIEW:
             side = min(height, width)
             raise ValueError(f"{name}: too long and narrow, {width}x{height} pixels where its shorter side is {side}")
     return pictures

@@ -20,6 +20,11 @@ from torch import Tensor, nn
 from resnets.models.blocks import Map, Unit, add, relu_
 
 
+def is_residual(unit: Unit) -> bool:
+    """Whether the unit adds its branch to its shortcut, always or, in training, at times."""
+    return unit.join is add or isinstance(unit.join, StochasticDepth)
+
+
 class StochasticDepth(nn.Module):
     """How the paths of one unit are joined: h(x) + b F(x), b drawn for each mini-batch (`per="batch"`) or image.
 

@@ -69,10 +69,8 @@ def train(
     Raises `Diverged` where loss or weights are not finite, `Stopped` after a signal (state saved), ValueError where
     the checkpoint belongs to another recipe or the ranks cannot share out the batch.
     """
-    check(recipe)
     device = next(model.parameters()).device
-    if recipe.capture and device.type != "cuda":
-        raise ValueError(f"capture is True, allowed on CUDA only: this is {device.type}")
+    check(recipe, device)
     optimizer = sgd(model, recipe, recipe.capture, slower)
     eager = Eager(optimizer, recipe.seed, device, losses, hold)
     iteration: Iteration = Captured(eager, recipe.replay) if recipe.capture else eager

@@ -21,13 +21,15 @@ from resnets.ranks import rank, ranks
 from resnets.training.recipe import Recipe
 
 
-def check(recipe: Recipe, pairs: bool = False) -> None:
-    """ValueError unless the ranks can share out the work of `recipe`; `pairs`: images are mixed in twos."""
+def check(recipe: Recipe, device: torch.device, pairs: bool = False) -> None:
+    """ValueError unless the ranks can share out the work of `recipe` on `device`; `pairs`: images are mixed in twos."""
     least = recipe.accumulate * ranks() * (2 if pairs else 1)
     if recipe.batch_size % least:
         given = f"{ranks()} ranks" + (f" and accumulate {recipe.accumulate}" if recipe.accumulate > 1 else "")
         given += " and mixup, which is of pairs," if pairs else ""
         raise ValueError(f"batch_size is {recipe.batch_size}, allowed with {given} are multiples of {least}")
+    if recipe.capture and device.type != "cuda":
+        raise ValueError(f"capture is True, allowed on CUDA only: this is {device.type}")
     if recipe.capture and ranks() > 1:
         raise ValueError(f"capture is True, allowed on one rank only: there are {ranks()}")
 
