@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-HOME = Path(__file__).parents[1]
+HOME = Path(__file__).resolve().parents[1]
 FAST = ["fused=true", "capture=true", "replay=10", "evaluate_every=4000", "checkpoint_every=8000"]
 """How the paper's schedule is run; evaluating and saving less often leaves training as it is."""
 TINY = ["model=cifar_resnet8", "iterations=4", "milestones=2,3", "batch_size=4", "warmup_lr=none", "fused=true"]
@@ -56,17 +56,17 @@ def parts(data: str, results: Path, runs: Path, tiny: bool = False) -> list[Part
     python = sys.executable
     net = "resnet50_v1_5"
     return [
-        Part("checks", 2, [python, "-m", "pytest", "-m", "gpu", "-n", "0", "--tb=line", "tests/test_gpu.py"]),
+        Part("checks", 2, [python, "-m", "pytest", "-m", "gpu", "-n", "0", "--tb=line", "tests"]),
         Part("latency", 0.5, [python, "benchmarks/latency.py", "--results", str(results / "bench" / "latency.jsonl")]),
-        Part("training-20", 3, bench("training", "cifar_resnet20", sides="eager,autotuned,captured,replayed")),
+        Part("training-20", 3, bench("training", "cifar_resnet20", sides="same,eager,autotuned,captured,replayed")),
         Part("paper-20", 1.5, paper(20)),
         Part("training-50", 2, bench("training", net, sides="torchvision,eager,fused,captured")),
         Part("inference-50", 2.5, bench("inference", net, sides="last,torch.compile,folded,joined,captured")),
         Part("paper-56", 2.5, paper(56)),
         Part("seeds-20", 1.5, bench("seeds", "cifar_resnet20", sides="alone,fused,fused-together")),
         Part("paper-110", 4.5, paper(110)),
-        Part("training-56", 2, bench("training", "cifar_resnet56", sides="eager,captured,replayed")),
-        Part("training-110", 2, bench("training", "cifar_resnet110", sides="eager,captured,replayed")),
+        Part("training-56", 2, bench("training", "cifar_resnet56", sides="same,eager,captured,replayed")),
+        Part("training-110", 2, bench("training", "cifar_resnet110", sides="same,eager,captured,replayed")),
         Part("one-image", 2, bench("inference", net, "--batch", "1", sides="last,joined,captured")),
         Part("autotuned-50", 5, bench("inference", net, sides="torch.compile,captured,compiled")),
         Part("two-seeds", 3, paper(20, "--seeds", "1..2")),
@@ -95,7 +95,7 @@ def main() -> None:
     arguments.add_argument("--tiny", action="store_true")
     arguments.add_argument("--dry", action="store_true")
     given = arguments.parse_args()
-    if given.tiny and given.results == HOME / "results" and not given.dry:
+    if given.tiny and given.results.resolve() == HOME / "results" and not given.dry:
         arguments.error("--tiny says nothing about speed: --results names another folder than the checkout's")
     began, became = time.monotonic(), {}
     with tempfile.TemporaryDirectory() as runs:

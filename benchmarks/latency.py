@@ -2,7 +2,7 @@
 
     python benchmarks/latency.py [--results results/bench/latency.jsonl]
 
-Each of a thousand operations waits for the one before it. Some seconds; on a CPU there is no graph, and both are alike.
+Each of a thousand operations waits for the one before it. Some seconds; on a CPU there is no graph.
 
 Ends in one line of JSON.
 """
@@ -34,7 +34,8 @@ def main() -> None:
 
     aside(device, work)
     sides: dict[str, Callable[[], None]] = {"alone": work}
-    sides["in a graph"] = cuda_graph(work) if device.type == "cuda" else work
+    if device.type == "cuda":
+        sides["in a graph"] = cuda_graph(work)
     taken = {
         name: statistics.median(seconds(side, 1, device) for _ in range(ROUNDS)) / OPERATIONS
         for name, side in sides.items()

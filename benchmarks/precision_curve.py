@@ -3,7 +3,7 @@
     python benchmarks/precision_curve.py [--iterations 1000] [--results results/bench/precision.jsonl]
 
 About eight minutes on two cores for ResNet-20 on CIFAR-10 (`resnets data fetch cifar10` first). Images, their order and
-augmentation are identical; only rounding differs. Prints the training error over each hundred iterations and the test
+augmentation are identical; only rounding differs. Prints the training error since the line before and the test
 error at the end, and ends in one line of JSON.
 """
 
@@ -29,7 +29,7 @@ def main() -> None:
     arguments.add_argument("--results", type=Path)
     given = arguments.parse_args()
 
-    curves: dict[str, list[float]] = {}
+    curves: dict[str, dict[int, float]] = {}
     test: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for precision in ("fp32", "bf16"):
@@ -40,17 +40,19 @@ def main() -> None:
             carry_out(run)
             evaluation = open_run(run.folder).evaluation
             assert evaluation is not None
-            curves[precision] = [row["train_error"] for row in read_journal(run.folder) if "loss" in row]
+            rows = [row for row in read_journal(run.folder) if "loss" in row]
+            curves[precision] = {row["step"]: row["train_error"] for row in rows}
             test[precision] = evaluation["top1_error"]
 
     print(f"{given.recipe}, seed {given.seed}: training error in percent, float32 and bf16")
-    for number, (fp32, bf16) in enumerate(zip(curves["fp32"], curves["bf16"], strict=True), 1):
-        print(f"  {number:4}  {fp32:6.2f}  {bf16:6.2f}  {bf16 - fp32:+.2f}")
+    for step, fp32 in curves["fp32"].items():
+        print(f"  to iteration {step:6,}  {fp32:6.2f}  {curves['bf16'][step]:6.2f}  {curves['bf16'][step] - fp32:+.2f}")
     print(f"  test  {test['fp32']:6.2f}  {test['bf16']:6.2f}  {test['bf16'] - test['fp32']:+.2f}")
-    differences = [b - a for a, b in zip(curves["fp32"], curves["bf16"], strict=True)]
+    differences = [curves["bf16"][step] - fp32 for step, fp32 in curves["fp32"].items()]
     line = {
         "what": f"{given.recipe}, {given.iterations} iterations, seed {given.seed}",
-        "train_error": curves,
+        "steps": list(curves["fp32"]),
+        "train_error": {precision: list(curve.values()) for precision, curve in curves.items()},
         "test_error": test,
         "mean_difference": round(sum(differences) / len(differences), 3),
     }

@@ -13,6 +13,8 @@ import torch
 from resnets.classification.record import append_result
 from resnets.runtime import environment
 
+PEERS = ("simplejpeg", "opencv-python-headless", "opencv-python")
+"""What some compare with, by the names of their packages."""
 Step = Callable[[], Any]
 
 
@@ -49,7 +51,7 @@ def warm() -> None:
 
 def finish(line: dict[str, Any], device: torch.device, results: Path | None) -> None:
     """Prints the line with where it was measured, and adds it to the file `results`."""
-    line = {**line, **environment(device), "date": datetime.now(UTC).date().isoformat()}
+    line = {**line, **environment(device, *PEERS), "date": datetime.now(UTC).date().isoformat()}
     if results:
         append_result(results, line)
     print(json.dumps(line))

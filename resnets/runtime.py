@@ -110,8 +110,11 @@ def autocast(device: "torch.device", precision: str) -> AbstractContextManager[A
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
-def environment(device: "torch.device") -> dict[str, Any]:
-    """What a result depends on besides its recipe: versions, hardware, threads, the commit of this code."""
+def environment(device: "torch.device", *others: str) -> dict[str, Any]:
+    """What a result depends on besides its recipe: versions, hardware, threads, the commit of this code.
+
+    `others`: packages that it depends on too, where they are installed.
+    """
     import torch
 
     from resnets.ranks import ranks
@@ -122,6 +125,7 @@ def environment(device: "torch.device") -> dict[str, Any]:
         "commit": commit(),
         "python": platform.python_version(),
         **{package: installed_version(package) for package in packages},
+        **{package: found for package in others if (found := installed_version(package))},
         "system": f"{platform.system()} {platform.machine()}",
         "device": device_name(device),
         "threads": torch.get_num_threads(),

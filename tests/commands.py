@@ -108,8 +108,8 @@ def _on_rank(
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     meeting, within = f"file://{folder / 'meeting'}", timedelta(seconds=limit)
-    dist.init_process_group("gloo", init_method=meeting, rank=number, world_size=ranks, timeout=within)
     try:
+        dist.init_process_group("gloo", init_method=meeting, rank=number, world_size=ranks, timeout=within)
         Channel.open()
         queue.put((number, work(*given)))
     except ValueError as error:
@@ -117,7 +117,8 @@ def _on_rank(
     except Exception as error:
         queue.put((number, f"{type(error).__name__}: {error}"))
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def torchrun(ranks: int, *words: str | Path, restarts: int = 0) -> "subprocess.Popen[str]":

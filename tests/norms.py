@@ -23,10 +23,10 @@ def norm(channels: int) -> nn.BatchNorm2d:
 
 
 def worst(ours: Tensor | None, theirs: Tensor | None) -> float:
-    """The largest difference, beside the largest value; of two tensors that are there."""
+    """The largest difference, beside the largest value; of two tensors that are there, `ours` on any device."""
     assert ours is not None
     assert theirs is not None
-    return float((ours.double() - theirs).abs().max() / theirs.abs().max())
+    return float((ours.cpu().double() - theirs).abs().max() / theirs.abs().max())
 
 
 CALLS = {
@@ -38,17 +38,20 @@ CALLS = {
 }
 
 
-def compare(dtype: torch.dtype, channels: int, call: Callable[..., Tensor], rounded: float = 2**-8) -> None:
-    """Values, gradients and running averages; `rounded` is how far bfloat16 may be off."""
+def compare(
+    dtype: torch.dtype, channels: int, call: Callable[..., Tensor], rounded: float = 2**-8, device: str = "cpu"
+) -> None:
+    """Values, gradients and running averages on `device`; `rounded` is how far bfloat16 may be off."""
     torch.manual_seed(0)
     x, r = 3 + 2 * maps(8, channels, 8, 8, dtype=dtype), maps(8, channels, 8, 8, dtype=dtype)
-    ours = [norm(channels), x.clone().requires_grad_(), r.clone().requires_grad_()]
-    theirs = [copy.deepcopy(ours[0]).double(), x.double().requires_grad_(), r.double().requires_grad_()]
+    layer = norm(channels)
+    theirs = [copy.deepcopy(layer).double(), x.double().requires_grad_(), r.double().requires_grad_()]
+    ours = [layer.to(device), *(value.to(device, copy=True).requires_grad_() for value in (x, r))]
     expected = call(*theirs)
-    with fused():
+    with fused(device):
         y = call(*ours) * 1
     slope = torch.randn_like(expected).to(dtype)
-    y.backward(slope)
+    y.backward(slope.to(device))
     expected.backward(slope.double())
     rounding = 1e-5 if dtype == torch.float32 else rounded
     assert worst(y.detach(), expected.detach()) < rounding

@@ -86,6 +86,21 @@ def test_it_stands_in_for_the_network_and_steps_back() -> None:
         assert ALONE.state() == {}
 
 
+def test_the_loop_counts_the_iterations_that_are_done(tmp_path: Path) -> None:
+    """The decay rises with them, so that one more or less would be another average."""
+
+    class Counting(Average):
+        def after(self, done: int) -> None:
+            told.append(done)
+            super().after(done)
+
+    toy, told = Toy(), list[int]()
+    parts = {"batches": toy.batches, "losses": toy.losses, "evaluate": toy.evaluate}
+    recipe = toy_recipe(ema=0.8)
+    train(toy.model, recipe, tmp_path, epoch_size=POINTS, companion=Counting(toy.model, 0.8), **parts)
+    assert told == list(range(1, recipe.iterations + 1))
+
+
 def test_a_run_that_was_stopped_has_the_average_of_one_that_was_not(tmp_path: Path) -> None:
     def run(folder: Path, stop: int = -1) -> dict[str, Tensor]:
         toy = Toy(lambda step: signal.raise_signal(signal.SIGINT) if step == stop else None)

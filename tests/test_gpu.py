@@ -3,7 +3,6 @@
 Held against the same on the CPU or as it is written; `benchmarks/gpu.py` runs this before it measures anything.
 """
 
-import copy
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -11,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from family import SMALL, images, settled, unchecked
-from norms import CALLS, maps, norm, worst
+from norms import CALLS, compare, maps
 from torch import Tensor
 from toy import Batch, toy_recipe
 from triton_kernels import kernels
@@ -36,22 +35,7 @@ def _kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize(("dtype", "channels"), [(torch.float32, 3), (torch.float32, 64), (torch.bfloat16, 2048)])
 def test_kernels_are_batch_norm(dtype: torch.dtype, channels: int, call: Callable[..., Tensor]) -> None:
-    torch.manual_seed(0)
-    x, r = maps(8, channels, 14, 14, dtype=dtype), maps(8, channels, 14, 14, dtype=dtype)
-    layer = norm(channels)
-    theirs = [copy.deepcopy(layer).double(), x.double().requires_grad_(), r.double().requires_grad_()]
-    ours = [layer.to(CUDA), x.to(CUDA).requires_grad_(), r.to(CUDA).requires_grad_()]
-    expected = call(*theirs)
-    with fused("cuda"):
-        y = call(*ours) * 1
-    slope = torch.randn_like(expected).to(dtype)
-    y.backward(slope.to(CUDA))
-    expected.backward(slope.double())
-    rounding = 1e-5 if dtype == torch.float32 else 2**-7
-    assert worst(y.detach().cpu(), expected.detach()) < rounding
-    assert worst(ours[1].grad.cpu(), theirs[1].grad) < rounding
-    for mine, reference in zip(ours[0].buffers(), theirs[0].buffers(), strict=True):
-        assert worst(mine.cpu(), reference.double()) < 1e-5
+    compare(dtype, channels, call, rounded=2**-7, device="cuda")
 
 
 def trained(together: int, quick: bool) -> tuple[Tensor, float]:

@@ -3,7 +3,7 @@
 import math
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from toy import BATCH, POINTS, Batch, Toy, toy_recipe
 
 from resnets.training.checkpoint import checkpoints, newest
@@ -33,12 +34,13 @@ def figures(folder: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k != "images_per_second"} for row in read_journal(folder)]
 
 
-def by_hand(iterations: int, lr: float = 0.05) -> tuple[list[float], nn.Linear]:
-    """The losses of every iteration, and the model after them, from a loop of six lines."""
+def by_hand(rates: Sequence[float]) -> tuple[list[float], nn.Linear]:
+    """The losses of every iteration, one at each of `rates`, and the model after them, from a loop of a few lines."""
     toy = Toy()
-    optimizer = torch.optim.SGD(toy.model.parameters(), lr=lr, momentum=0.9)
+    optimizer = torch.optim.SGD(toy.model.parameters(), lr=0.0, momentum=0.9)
     losses, batches = [], toy.batches(0)
-    for _ in range(iterations):
+    for rate in rates:
+        optimizer.param_groups[0]["lr"] = rate
         loss = toy.losses(next(batches))["loss"]
         optimizer.zero_grad()
         loss.backward()
@@ -50,7 +52,7 @@ def by_hand(iterations: int, lr: float = 0.05) -> tuple[list[float], nn.Linear]:
 def test_a_run_against_a_loop_by_hand(tmp_path: Path) -> None:
     toy = Toy()
     outcome = toy.train(toy_recipe(), tmp_path)
-    losses, model = by_hand(20)
+    losses, model = by_hand([0.05] * 20)
     assert torch.equal(toy.model.weight, model.weight)
     assert torch.equal(toy.model.bias, model.bias)
     rows = read_journal(tmp_path)
@@ -70,8 +72,18 @@ def test_a_run_against_a_loop_by_hand(tmp_path: Path) -> None:
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == ["step-00000015.pt", "step-00000020.pt"]
 
 
+def test_a_milestone_is_how_many_iterations_come_before_it(tmp_path: Path) -> None:
+    """As lr is given in the paper, "divided at 32k": so many are done at the rate before."""
+    rates = [0.05] * 5 + [0.005] * 6 + [0.0005] * 3
+    toy = Toy()
+    toy.train(toy_recipe(iterations=14, milestones=(5, 11), log_every=1), tmp_path)
+    assert [row["lr"] for row in read_journal(tmp_path)] == pytest.approx(rates)
+    _, model = by_hand(rates)
+    torch.testing.assert_close(toy.model.weight, model.weight, rtol=1e-6, atol=0)
+
+
 def test_evaluations_between_log_lines_are_rows_too(tmp_path: Path) -> None:
-    losses, _ = by_hand(10)
+    losses, _ = by_hand([0.05] * 10)
     Toy().train(toy_recipe(iterations=10, log_every=4, evaluate_every=3), tmp_path)
     rows = read_journal(tmp_path)
     assert [row["step"] for row in rows] == [3, 4, 6, 8, 9, 10]
@@ -316,17 +328,24 @@ def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path, line: str) -> 
         Toy().train(toy_recipe(), tmp_path)
 
 
-def test_the_host_waits_for_the_device_only_where_it_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Reads(TorchDispatchMode):
+    """Calls `noted` whenever a value of a tensor is read: by float(), int(), bool(), .item()."""
+
+    def __init__(self, noted: Callable[[], None]) -> None:
+        super().__init__()
+        self.noted = noted
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default:
+            self.noted()
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_host_waits_for_the_device_only_where_it_logs(tmp_path: Path) -> None:
     """Reading a value of a tensor is what makes the host wait."""
     waits: list[int] = []
     toy = Toy()
-    read = Tensor.__float__
-
-    def noted(self: Tensor) -> float:
-        waits.append(toy.steps[-1] + 1)
-        return read(self)
-
-    monkeypatch.setattr(Tensor, "__float__", noted)
     recipe = toy_recipe(log_every=10, evaluate_every=20, checkpoint_every=20)
-    toy.train(recipe, tmp_path)
+    with Reads(lambda: waits.append(toy.steps[-1] + 1)):
+        toy.train(recipe, tmp_path)
     assert set(waits) == {10, 20}

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 import torch
-from family import TWINS, count, net, table
+from family import SMALL, TWINS, count, net, table
 from torch import nn
 
 from resnets.models.blocks import Basic, ZeroPad, no_shortcut
@@ -250,6 +250,26 @@ def test_initialisation_is_he_fan_in_normal() -> None:
         assert abs(values.mean().item()) < 4 * std / math.sqrt(n)
         inside = (values.abs() < std).float().mean().item()  # a uniform one of this std has 0.577
         assert inside == pytest.approx(0.6827, abs=4 * 0.466 / math.sqrt(n))
+
+
+GATED = ("exclusive_gating", "shortcut_gating", "highway")
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_every_kind_of_network_is_drawn_so(kind: str) -> None:
+    """Layer by layer, and biases are zero; of gates they are negative, the same for all."""
+    torch.manual_seed(0)
+    model, drawn = SMALL[kind](), []
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            drawn.append((layer.weight.detach() * math.sqrt(layer.weight[0].numel() / 2)).flatten())
+            n = drawn[-1].numel()
+            assert drawn[-1].std().item() == pytest.approx(1, abs=5 / math.sqrt(2 * n) + 1e-3)
+            biases = set() if layer.bias is None else set(layer.bias.tolist())
+            assert biases <= {0.0} or (kind in GATED and len(biases) == 1 and biases.pop() < 0)
+    values = torch.cat(drawn)
+    inside = (values.abs() < 1).float().mean().item()
+    assert inside == pytest.approx(0.6827, abs=5 * 0.466 / math.sqrt(values.numel()))
 
 
 def test_the_rest_of_the_initialisation() -> None:

@@ -77,6 +77,21 @@ def how(command: str) -> str:
     return HOW[max(prefixes, key=len)]
 
 
+DOCUMENTED = {
+    line
+    for path in sorted((ROOT / "docs").glob("*.md"))
+    for block in re.findall(r"^```bash\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("resnets ")
+}
+
+
+@pytest.mark.parametrize("command", sorted(DOCUMENTED))
+def test_a_command_of_the_documents_is_one(command: str) -> None:
+    """As the parser takes it; a comment may stand behind it."""
+    assert parse(shlex.split(command, comments=True)[1:]).verb
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the files that the README's commands name, in which all of them run one after the other."""

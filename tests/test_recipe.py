@@ -119,6 +119,7 @@ def test_every_other_choice_is_a_departure_and_named() -> None:
     elsewhere = {"model", "changes", "data", "precision", "validation_images", "warmup"}
     elsewhere |= {"start", "classifier", "frozen", "lower_lr"}
     assert set(changes) | bookkeeping | elsewhere == {field.name for field in fields(ClassificationRecipe)}
+    assert departures(override(paper, ["changes.drop_path=0"]), "fp32") == []  # a whole number for 0.0
     risen = departures(replace(paper, warmup="linear", warmup_iterations=400), "fp32")
     assert [phrase.partition(":")[0] for phrase in risen] == ["warmup", "warmup_iterations"]
     assert departures(replace(paper, lr=0.2), "fp32") == ["lr: 0.2 (paper: 0.1)"]

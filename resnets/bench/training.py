@@ -2,7 +2,8 @@
 
 | side          | what it is                                                                                    |
 |---------------|-----------------------------------------------------------------------------------------------|
-| `plain`       | as anybody would write it: eager, float32, NCHW, DataLoader with torchvision's crop and flip   |
+| `plain`       | as anybody would write it: eager, float32, NCHW, DataLoader with torchvision's crop and flip;  |
+|               | on CUDA in TF32 where PyTorch by itself takes it                                               |
 | `same`        | the plain loop, float32 and NCHW too, on this package's batches: what these alone bring        |
 | `torchvision` | torchvision's network, where it has it, on those batches; bfloat16 where there is, channels-last |
 | `eager`       | what `resnets train` runs: augmented by the batch, bfloat16 where there is, channels-last      |

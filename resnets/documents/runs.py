@@ -56,11 +56,11 @@ def precision(results: Path) -> str:
     if not lines:
         return missing("python benchmarks/precision_curve.py --results results/bench/precision.jsonl")
     line = lines[-1]
+    curves = line["train_error"]
+    steps = line.get("steps") or [100 * number for number in range(1, 1 + len(curves["fp32"]))]  # as they were once
     rows = [
-        (f"training, to iteration {100 * number:,}", f"{fp32:.2f}", f"{bf16:.2f}", f"{bf16 - fp32:+.2f}")
-        for number, (fp32, bf16) in enumerate(
-            zip(line["train_error"]["fp32"], line["train_error"]["bf16"], strict=True), 1
-        )
+        (f"training, to iteration {step:,}", f"{fp32:.2f}", f"{bf16:.2f}", f"{bf16 - fp32:+.2f}")
+        for step, fp32, bf16 in zip(steps, curves["fp32"], curves["bf16"], strict=True)
     ]
     fp32, bf16 = line["test_error"]["fp32"], line["test_error"]["bf16"]
     rows.append(("test, at the end", f"{fp32:.2f}", f"{bf16:.2f}", f"{bf16 - fp32:+.2f}"))
