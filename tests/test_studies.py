@@ -154,6 +154,25 @@ def test_gradient_norms_have_their_closed_form() -> None:
     assert conv.weight.grad is None
 
 
+def test_gradients_are_those_behind_bn() -> None:
+    """Of y = BN(conv(x)), written out; they do not ask how long the weights are."""
+    torch.manual_seed(0)
+    conv, norm = nn.Conv2d(3, 5, 1, bias=False), nn.BatchNorm2d(5, eps=1e-12)
+    model = nn.Sequential(conv, norm, nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    x, labels = torch.randn(7, 3, 4, 4), torch.arange(7) % 5
+    (found,) = gradient_norms(model, x, labels)
+    y = norm(conv(x)).detach().requires_grad_()
+    F.cross_entropy(y.relu().mean((2, 3)), labels).backward()
+    assert y.grad is not None
+    assert found.maps == pytest.approx(math.sqrt(7 * float(y.grad.double().square().sum())), rel=1e-5)
+    with torch.no_grad():
+        conv.weight *= 100
+    (longer,) = gradient_norms(model, x, labels)
+    assert longer.maps == pytest.approx(found.maps, rel=1e-5)
+    assert longer.length == pytest.approx(100 * found.length, rel=1e-6)
+    assert longer.weights == pytest.approx(found.weights / 1e4, rel=1e-4)  # a hundredth of the gradient, for so much
+
+
 def test_gradients_leave_the_network_as_it_is() -> None:
     model = network("cifar_resnet8")
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -54,13 +54,14 @@ def _gradients_said(line: Record) -> str:
     vanishing = "" if min(ratios.values()) < 1 else " Before training nothing vanishes."
     vanishing += f" In {listed(exploding)} it explodes, of which the paper says nothing." if exploding else ""
     return (
-        "Norm of the gradient of an image's loss with respect to what a layer gives, from the last layer to the first: "
+        "Norm of the gradient of an image's loss with respect to what a layer gives, behind its BN, from the last layer "
+        "to the first: "
         f"{'; '.join(nets)}.{vanishing}"
     )
 
 
 def _learning_said(line: Record) -> str:
-    said, weakest = [], (float("inf"), "")
+    said, weakest, longest = [], (float("inf"), ""), (0.0, "")
     for net in line["networks"]:
         times = listed(_figures(maps[0] / maps[-1]) for maps in net["maps"])
         error = ""
@@ -68,23 +69,25 @@ def _learning_said(line: Record) -> str:
             before, last = net["steps"][-2:]
             error = f"; its training error in iterations {before + 1} to {last} is {net['train_error'][-1]:.1f} %"
         said.append(f"{net['name']}: {times} times after {listed(net['steps'])} iterations{error}")
-        for step, maps in zip(net["steps"], net["maps"], strict=True):
-            share, layer = min((norm / maps[-1], layer) for norm, layer in zip(maps, net["layers"], strict=True))
-            weakest = min(weakest, (share, f"`{layer}` of {net['name']} after {step} iterations"))
+        for step, maps, longer in zip(net["steps"], net["maps"], net["longer"], strict=True):
+            where = [f"`{layer}` of {net['name']} after {step} iterations" for layer in net["layers"]]
+            weakest = min(weakest, *zip((norm / maps[-1] for norm in maps), where, strict=True))
+            longest = max(longest, *zip(longer, where, strict=True))
     least, where = weakest
     return (
         "How much stronger the signal is that comes back to the first layer than at the last, the norms as above. "
         f"{'. '.join(said)}. The weakest signal of all is {least:.2g} of the last layer's: in {where}. "
-        f"{_HEARD if least > _VANISHED else _NOT_HEARD}"
+        f"{_HEARD if least > _VANISHED else _NOT_HEARD} Weights grow most in {longest[1]}, to {_figures(longest[0])} "
+        "times their norm. BN takes that out of what the layer gives; what a step changes of its direction becomes so "
+        "much less."
     )
 
 
 _VANISHED, _EXPLODED = 0.01, 1000.0
-_HEARD = "So no layer is left without one."
-_NOT_HEARD = (
-    "There it has all but vanished, BN or no. The paper finds no such thing in plain nets, and does not say when in "
-    "training it looked."
+_HEARD = (
+    "So no layer is left without one, plain or not: the paper's reading, that it is not vanishing gradients, holds."
 )
+_NOT_HEARD = "That layer is left nearly without one."
 
 
 def _towards_the_input(ratio: float) -> str:

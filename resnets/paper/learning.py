@@ -61,8 +61,9 @@ def gradients_while_learning(
         shown: normalised images and labels, on the device, whose gradients are looked at; always the same.
         steps: rising, from 0.
 
-    Returns {"name", "layers", "steps", "maps", "train_error"}: for each step the norms of `gradient_norms` with respect
-    to the layers' outputs, and the error in percent on the batches since the step before (none for the first).
+    Returns {"name", "layers", "steps", "maps", "longer", "train_error"}: for each step the norms of `gradient_norms`
+    with respect to the layers' outputs, how many times as long as in the beginning each layer's weights are, and the
+    error in percent on the batches since the step before (none for the first).
     ValueError where the loss stops being a number.
     """
     recipe = paper_recipe(str(one.model.spec_name))
@@ -83,5 +84,6 @@ def gradients_while_learning(
         "layers": [norm.layer for norm in norms[0]],
         "steps": list(steps),
         "maps": [[norm.maps for norm in found] for found in norms],
+        "longer": [[now.length / first.length for now, first in zip(found, norms[0], strict=True)] for found in norms],
         "train_error": errors,
     }

@@ -127,7 +127,7 @@ def _lesions(question: Question, subjects: list[Subject], data: str, device: tor
 
 
 def _gradients(question: Question, subjects: list[Subject], data: str, device: torch.device) -> Answer:
-    networks, lines = [], ["norm of the gradient: first layer, last layer, first over last"]
+    networks, lines = [], ["norm of the gradient behind a layer's BN: first layer, last layer, first over last"]
     for one in subjects:
         train = images_of(one, data, "train", min(question.images or 128, 1000))
         pixels = one.expected.normaliser(device)(train.images.to(device))
@@ -141,7 +141,7 @@ def _gradients(question: Question, subjects: list[Subject], data: str, device: t
 
 def _learning(question: Question, subjects: list[Subject], data: str, device: torch.device) -> Answer:
     steps = steps_to(question.trained("learning"))
-    networks, lines = [], ["norm of the gradient with respect to layers' outputs: the first layer's over the last's"]
+    networks, lines = [], ["norm of the gradient behind a layer's BN: the first layer's over the last's"]
     for one in subjects:
         train = images_of(one, data, "train", None)
         shown = batches_of(one, images_of(one, data, "train", min(question.images or 128, BATCH)), device)[0]
