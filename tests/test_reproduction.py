@@ -107,7 +107,7 @@ def test_the_newest_answers_in_words(tmp_path: Path) -> None:
         "learning": {
             "networks": [
                 {"name": "net", "layers": ["a", "b", "c"], "steps": [0, 10], "maps": [[4.0, 3.0, 2.0], [0.3, 0.1, 0.4]],
-                 "train_error": [None, 81.25], "images": 128}
+                 "longer": [[1.0, 1.0, 1.0], [2.5, 150.0, 1.0]], "train_error": [None, 81.25], "images": 128}
             ]
         },
         "growth": {
@@ -127,6 +127,7 @@ def test_the_newest_answers_in_words(tmp_path: Path) -> None:
         "from the last layer to the first: net grows 2 times; other falls to 0.1 of it.",
         "net: 2, 0.75 times after 0, 10 iterations; its training error in iterations 1 to 10 is 81.2 %.",
         "The weakest signal of all is 0.25 of the last layer's: in `b` of net after 10 iterations. So no layer is",
+        "Weights grow most in `b` of net after 10 iterations, to 150 times their norm.",
         "logits are equal, bit for bit, to those of the trained network",
         "deviation of 0.125; test error 8.00 % before, 7.50 % after",
         "From a to b, on 1,000 test images. Test loss 0.300 and 0.400 at the ends, at most 2.000 between them",

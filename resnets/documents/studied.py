@@ -54,8 +54,8 @@ def _gradients_said(line: Record) -> str:
     vanishing = "" if min(ratios.values()) < 1 else " Before training nothing vanishes."
     vanishing += f" In {listed(exploding)} it explodes, of which the paper says nothing." if exploding else ""
     return (
-        "Norm of the gradient of an image's loss with respect to what a layer gives, behind its BN, from the last layer "
-        "to the first: "
+        "Norm of the gradient of an image's loss with respect to what a layer gives, behind its BN, from the last "
+        "layer to the first: "
         f"{'; '.join(nets)}.{vanishing}"
     )
 
@@ -84,9 +84,7 @@ def _learning_said(line: Record) -> str:
 
 
 _VANISHED, _EXPLODED = 0.01, 1000.0
-_HEARD = (
-    "So no layer is left without one, plain or not: the paper's reading, that it is not vanishing gradients, holds."
-)
+_HEARD = "So no layer is left without one: as the paper says, it is not that gradients vanish."
 _NOT_HEARD = "That layer is left nearly without one."
 
 
