@@ -393,5 +393,5 @@ def test_the_figures_hold_the_data() -> None:
     assert [_drawn(axes) for axes in figure.axes] == [[[1, 0.1], [2, 0.2]], [[3, 0.3], [4, 0.4]]]
     figure = figures.learning({name: ([0], [[float(place), 0.1]]) for place, name in enumerate("abc", 1)})
     assert [_drawn(axes) for axes in figure.axes] == [[[1, 0.1]], [[2, 0.1]], [[3, 0.1]], []]  # two beside each other
-    figure = figures.growth([0, 10], [1.0, 0.5], {"layer1.3": [0.0, 0.2]})
+    figure = figures.growth([0, 10], [1.0, 0.5], {"layer1.3": [0.0, 0.2]}, [1.0, 0.6])
     assert [_drawn(axes) for axes in figure.axes] == [[[1, 0.5]], [[0, 0.2]]]

@@ -1,6 +1,6 @@
 """What came of the studies, in words, from the lines of results: the newest answer to each question."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from resnets.documents.images import study_image
@@ -32,7 +32,25 @@ def _responses_said(line: Record) -> str:
         f"{net['images']:,} test images"
         for net in line["networks"]
     ]
-    return f"Standard deviation of each 3x3 layer's response. {'; '.join(nets)}."
+    said = [f"Standard deviation of each 3x3 layer's response. {'; '.join(nets)}."]
+    medians = {net["name"]: net["median"] for net in line["networks"]}
+    pairs = {name: twin for name in medians if (twin := name.replace("plain", "resnet")) in medians and twin != name}
+    if pairs:
+        beside = [f"{twin} {medians[twin]:.2f} beside {medians[name]:.2f}" for name, twin in pairs.items()]
+        less = sum(medians[twin] < medians[name] for name, twin in pairs.items())
+        said.append(
+            f"In the median residual nets respond less than plain ones in {less} of {len(pairs)} pairs that are "
+            f"alike in all else: {'; '.join(beside)}."
+        )
+    strongest = [(value, layer, net["name"]) for net in line["networks"] for value, layer in _layers(net)]
+    value, layer, name = max(strongest)
+    said.append(f"The strongest response of all is that of `{layer}` in {name}, {value:.2f}.")
+    return " ".join(said)
+
+
+def _layers(net: Record) -> Iterable[tuple[float, str]]:
+    """The response of each layer, and its name."""
+    return zip(net["std"], net["layers"], strict=True)
 
 
 def _lesions_said(line: Record) -> str:
@@ -40,11 +58,17 @@ def _lesions_said(line: Record) -> str:
     for net in line["networks"]:
         errors = sorted(net["without"].items(), key=lambda item: item[1])
         (least, low), (most, high) = errors[0], errors[-1]
+        spared = [name for name, error in errors if error < net["whole"] + _SPARED]
         said.append(
             f"{net['name']} errs on {net['whole']:.2f} % of {net['images']:,} test images. Without `{least}` it errs "
-            f"on {low:.2f} %, without `{most}` on {high:.2f} %."
+            f"on {low:.2f} %, without `{most}` on {high:.2f} %: {len(spared)} of its {len(errors)} units cost less "
+            f"than {_SPARED} points, each by itself."
         )
     return " ".join(said)
+
+
+_SPARED = 20
+"""Points of error, below which a unit counts as one that can be spared: chance is 90 %."""
 
 
 def _gradients_said(line: Record) -> str:
@@ -100,13 +124,14 @@ def _figures(ratio: float) -> str:
 
 def _growth_said(line: Record) -> str:
     equal = "equal, bit for bit, to" if line["logits_equal"] else "NOT equal to"
-    strongest = max(values[-1] for values in line["strengths"].values())
+    strongest, errors = max(values[-1] for values in line["strengths"].values()), line["test_error"]
     return (
         f"{line['network']} continued in {line['into']}, whose {len(line['added'])} further units compute zero: its "
         f"logits are {equal} those of the trained network. Trained on at {line['lr']:g} in batches of {line['batch']}, "
         f"{line['steps'][-1]} iterations: the strongest of the new units responds with a standard deviation of "
-        f"{strongest:.3f}; test error {line['test_error']['before']:.2f} % before, "
-        f"{line['test_error']['after']:.2f} % after."
+        f"{strongest:.3f}. Test error, over {line['images']:,} images: {errors['before']:.2f} % before, "
+        f"{errors['after']:.2f} % after; {errors['without']:.2f} % where the network itself, without new units, is "
+        "trained on in the same way. What the units cost or bring so soon is the difference of the last two."
     )
 
 
@@ -121,8 +146,18 @@ def _line_said(line: Record) -> str:
     return (
         f"From {first} to {other}{what}, on {line['images']:,} test images. Test loss {low:.3f} and {high:.3f} at the "
         f"ends, at most {highest['test_loss']:.3f} between them ({highest['share']:g} of the way). BN's statistics are "
-        "estimated anew at every point."
+        f"estimated anew at every point. {_apart(highest['test_loss'] / high)}"
     )
+
+
+def _apart(times: float) -> str:
+    """What the highest loss between two solutions, over the higher of theirs, says of them."""
+    if times < _BARRIER:
+        return "No hill lies between them."
+    return f"Between them lies a hill {_figures(times)} times as high as they are: they are two solutions, not one."
+
+
+_BARRIER = 1.1
 
 
 _SAID: dict[str, tuple[str, Callable[[Record], str]]] = {

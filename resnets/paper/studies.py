@@ -171,18 +171,23 @@ def _growth(question: Question, subjects: list[Subject], data: str, device: torc
     before = error_of(deeper, test)
     curve = _train_on(question, one, deeper, added, data, test)
     after = error_of(deeper, test)
+    control = _train_on(question, one, one.model, [], data, test)  # what the same iterations do without new units
+    alone = error_of(one.model, test)
     record = {
         "network": one.name,
         "into": question.into,
         "added": added,
         "logits_equal": equal,
-        "test_error": {"before": before, "after": after},
+        "test_error": {"before": before, "after": after, "without": alone},
+        "images": sum(len(labels) for _, labels in test),
+        "losses_without": control["losses"],
         **curve,
     }
     text = (
         f"{one.name} as {question.into}, {len(added)} new units that compute zero: "
         f"logits {'equal, bit for bit' if equal else 'NOT equal'}; test error {before:.2f} %\n"
-        f"after {question.trained('growth')} more iterations {after:.2f} %; responses of the new units "
+        f"after {question.trained('growth')} more iterations {after:.2f} %, without the new units {alone:.2f} %; "
+        "responses of the new units "
         + ", ".join(f"{name} {values[-1]:.3f}" for name, values in curve["strengths"].items())
     )
     return record, text
@@ -206,7 +211,7 @@ def _train_on(
         sums.append(loss)
         losses += [sums[0]] if step == 0 else []
         if (step + 1) % every == 0:
-            found = layer_responses(model, [test[0][0]])
+            found = layer_responses(model, [test[0][0]]) if added else {}
             for name in added:
                 strengths[name].append(found[f"{name}.{last[name]}"])
             steps.append(step + 1)
@@ -264,7 +269,7 @@ DRAWN: dict[str, Callable[[Record], Figure]] = {
     "lesions": lambda record: figures.lesions(_named(record, "whole", "without")),
     "gradients": lambda record: figures.gradients(_named(record, "maps", "weights")),
     "learning": lambda record: figures.learning(_named(record, "steps", "maps")),
-    "growth": lambda record: figures.growth(record["steps"], record["losses"], record["strengths"]),
+    "growth": lambda record: figures.growth(*(record[n] for n in ("steps", "losses", "strengths", "losses_without"))),
     "line": lambda record: figures.line(record["points"], (record["ends"][0], record["ends"][1])),
 }
 

@@ -113,12 +113,19 @@ def learning(networks: Mapping[str, tuple[Sequence[int], Sequence[Numbers]]], wi
 
 
 @styled
-def growth(steps: Numbers, losses: Numbers, strengths: Mapping[str, Numbers], width: float = 7.6) -> Figure:
-    """What training makes of units that began at zero: the loss left, how strongly each responds right."""
+def growth(
+    steps: Numbers, losses: Numbers, strengths: Mapping[str, Numbers], without: Numbers, width: float = 7.6
+) -> Figure:
+    """What training makes of units that began at zero: the loss left, how strongly each responds right.
+
+    `without`: the loss of the network that has none of them, trained on in the same way.
+    """
     figure = new_figure(width, 0.45 * width)
     left, right = figure.subplots(1, 2)
-    _line(left, steps, losses, "loss", 0)
-    left.lines[-1].set_color(INK)  # colours are those of the units
+    for values, style, label in ((losses, "-", "with the new units"), (without, (0, (4, 1.6)), "without them")):
+        _line(left, steps, values, label, 0, style=style, label=label)
+        left.lines[-1].set_color(INK)  # colours are those of the units
+    left.legend(frameon=False, loc="best")
     left.set_title("Training loss")
     left.set_ylabel("cross entropy")
     left.set_ylim(bottom=0)
