@@ -394,4 +394,4 @@ def test_the_figures_hold_the_data() -> None:
     figure = figures.learning({name: ([0], [[float(place), 0.1]]) for place, name in enumerate("abc", 1)})
     assert [_drawn(axes) for axes in figure.axes] == [[[1, 0.1]], [[2, 0.1]], [[3, 0.1]], []]  # two beside each other
     figure = figures.growth([0, 10], [1.0, 0.5], {"layer1.3": [0.0, 0.2]}, [1.0, 0.6])
-    assert [_drawn(axes) for axes in figure.axes] == [[[1, 0.5]], [[0, 0.2]]]
+    assert [_drawn(axes) for axes in figure.axes] == [[[1, 0.5], [1, 0.6]], [[0, 0.2]]]
