@@ -84,7 +84,12 @@ def test_what_came_out_and_what_did_not_stands_first(tmp_path: Path) -> None:
     worse = "ResNet-56 is better than ResNet-20: does not hold (-4.00 points; asked are more than 0)"
     assert f"- {worse}. In `table6`, `figure6`; a tenth of the paper's iterations, a surrogate." in text
     write(tmp_path / "cifar10.jsonl", {**lines[1], "environment": ENVIRONMENT})
-    assert BLOCKS["in-short"](tmp_path).endswith("All that was measured comes out.")
+    text = BLOCKS["in-short"](tmp_path)
+    assert "\n\nAll that was measured comes out.\n\nNothing was trained for " in text
+    untouched = text.partition("Nothing was trained for ")[2]
+    assert "`three-times`" in untouched
+    assert "`table2`" in untouched
+    assert "`table6`" not in untouched
 
 
 def test_counts_and_targets(tmp_path: Path) -> None:

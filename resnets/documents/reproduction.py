@@ -1,6 +1,6 @@
 """The blocks of docs/reproduction.md: each target as far as it was measured, from the lines of results."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from resnets.paper.counts import counts_markdown
 from resnets.paper.entries import SURROGATES, Target
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import conditions, each, in_docs, listed, missing, table
+from resnets.paper.photographs import PHOTOGRAPHS
 from resnets.paper.reproduce import listing
 from resnets.paper.tabled import claims_lines, compared, notes, table_markdown
 from resnets.paper.targets import TARGETS
@@ -67,7 +68,7 @@ def _measured(lines: Sequence[Record], names: Iterable[str] = TARGETS) -> list[_
 
 
 def in_short(results: Path) -> str:
-    """How much of each target was measured and how it came out, and by name all that did not come out."""
+    """How much of each target was measured and how it came out; by name all that did not come out, or was not begun."""
     measured = _measured(read_lines(results / "cifar10.jsonl"))
     if not measured:
         return missing(_COMMAND)
@@ -79,7 +80,17 @@ def in_short(results: Path) -> str:
             failed.setdefault((text, _scale_said(one)), []).append(f"`{one.name}`")
     sentences = [f"- {text}. In {listed(names)}; {scale}." for (text, scale), names in failed.items()]
     short = ["What does not come out:", "\n".join(sentences)] if sentences else ["All that was measured comes out."]
-    return "\n\n".join([table(head, "llrrr", rows), *short])
+    return "\n\n".join([table(head, "llrrr", rows), *short, _untouched({one.name for one in measured})])
+
+
+def _untouched(measured: Set[str]) -> str:
+    """The targets of which nothing was measured, by name."""
+    own = [f"`{name}`" for name in TARGETS if name not in measured]
+    photographs = [f"`{name}`" for name in PHOTOGRAPHS]
+    return (
+        f"Nothing was trained for {listed(own)}; nor, as there was no ImageNet, for {listed(photographs)}, but at the "
+        "scale smoke, which shows only that everything runs."
+    )
 
 
 def _scale_said(one: _Measured) -> str:
