@@ -109,7 +109,7 @@ def _learning_said(line: Record) -> str:
 
 _VANISHED, _EXPLODED = 0.01, 1000.0
 _HEARD = "So no layer is left without one: as the paper says, it is not that gradients vanish."
-_NOT_HEARD = "That layer is left nearly without one."
+_NOT_HEARD = "That is weak, if not nothing. The paper calls the norms healthy, and does not say when it looked."
 
 
 def _towards_the_input(ratio: float) -> str:
