@@ -5,7 +5,7 @@ from statistics import mean, stdev
 
 from resnets.paper.entries import SURROGATES, Band, Target
 from resnets.paper.markdown import each, listed, spread, table
-from resnets.paper.verdicts import Judged, Row
+from resnets.paper.verdicts import NO_BAND, Judged, Row
 from resnets.training.progress import duration
 
 _PAPERS = ("paper", "band", "verdict")
@@ -40,7 +40,7 @@ def cells(row: Row, points: Sequence[float] = ()) -> dict[str, str]:
         "training error": spread(row.errors("train_error")) if row.runs else "",
         "difference": _difference(points),
         "band": _band(row.band),
-        "verdict": row.verdict,
+        "verdict": f"{row.verdict}, {row.from_paper:+.2f}" if row.verdict == NO_BAND else row.verdict,
         "hardware": "; ".join(hardware),
         "time": duration(mean(run["seconds"] for run in row.runs)) if row.runs else "",
     }
@@ -114,6 +114,8 @@ def _points(one: Judged) -> str:
         return ""
     if one.claim.than is None:
         side = "under" if one.claim.below else "over"
+        if one.claim.spread and len(one.points) > 1:
+            return f" ({one.summary:.2f} points over {each(one.points)} %; asked is {side} {one.asked:g})"
         return f" ({each(one.points)} %; asked is {side} {one.asked:g})"
     points = ", ".join(f"{value:+.2f}" for value in one.points)
     return f" ({points} points; asked are more than {one.asked:g}{' in every seed' if one.claim.every_seed else ''})"

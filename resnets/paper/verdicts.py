@@ -1,7 +1,11 @@
 """From recorded runs to what a table says of them: means, bands, claims. Pure functions of lines of results.
 
 A run stands beside the paper's figure only where it is the paper's recipe, whole. All others are surrogates: they have
-neither the paper's figure nor a band, and of a claim only the sign is looked at.
+neither the paper's figure nor a band, and of a claim only the sign is looked at; a claim about the deviation over seeds
+has none, and is left out.
+
+A figure of the paper's without a band is judged too, by "no band", which is a failure: nothing says how near to it a
+run has to come, so no run can be said to bring it back. A row that has neither is shown and not judged.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,14 +20,17 @@ from resnets.paper.lines import Record
 MEANS_FROM = 3
 """With so many seeds the mean is held against its band, with fewer each run against a wider one."""
 
-INSIDE, BETTER, OUTSIDE, SURROGATE, MISSING = (
+INSIDE, BETTER, OUTSIDE, NO_BAND, SURROGATE, MISSING = (
     "inside the band",
     "better than the band",
     "outside the band",
+    "no band",
     "a surrogate",
     "not measured",
 )
 HOLDS, FAILS, CONTRADICTED, OPEN = "holds", "does not hold", "does not hold (weak)", "not measured"
+FEW = "not judged, too few seeds"
+UNJUDGED = (OPEN, FEW)
 
 
 def is_of(line: Record, planned: ClassifierRecipe) -> bool:
@@ -85,13 +92,18 @@ class Row:
         return self.entry.mean_band if len(self.runs) >= MEANS_FROM else self.entry.band
 
     @property
+    def from_paper(self) -> float | None:
+        """How far the mean is from the paper's figure, in points; None where that may not stand beside it."""
+        return None if self.paper is None or not self.runs else mean(self.errors()) - self.paper
+
+    @property
     def verdict(self) -> str:
         if not self.runs:
             return MISSING
         if not self.comparable:
             return SURROGATE
         if self.band is None:
-            return ""
+            return "" if self.paper is None else NO_BAND
         low, high = self.band
         errors = [mean(self.errors())] if len(self.runs) >= MEANS_FROM else self.errors()
         if max(errors) > high:
@@ -99,13 +111,14 @@ class Row:
         return BETTER if min(errors) < low else INSIDE
 
     def to_dict(self) -> Record:
-        """All of it as plain values; `paper` and `band` are None for surrogates."""
+        """All of it as plain values; `paper`, `from_paper` and `band` are None for surrogates."""
         errors, seconds = self.errors(), [run["seconds"] for run in self.runs]
         return {
             "name": self.entry.name,
             "recipe": self.entry.recipe,
             "changes": list(self.entry.changes),
             "paper": self.paper,
+            "from_paper": self.from_paper,
             "remark": self.entry.remark,
             "seeds": [run["seed"] for run in self.runs],
             "test_error": errors,
@@ -131,6 +144,11 @@ class Judged:
     surrogate: bool
 
     @property
+    def summary(self) -> float:
+        """What all seeds say together: their mean, or their sample standard deviation."""
+        return stdev(self.points) if self.claim.spread else mean(self.points)
+
+    @property
     def asked(self) -> float:
         """What is asked: of a surrogate's difference only that it has the right sign."""
         return 0.0 if self.surrogate and self.claim.than else self.claim.by
@@ -139,7 +157,9 @@ class Judged:
     def verdict(self) -> str:
         if not self.points:
             return OPEN
-        points = self.points if self.claim.every_seed else [mean(self.points)]
+        if len(self.points) < self.claim.seeds:
+            return FEW
+        points = self.points if self.claim.every_seed else [self.summary]
         holds = max(points) < self.asked if self.claim.below else min(points) > self.asked
         return HOLDS if holds else CONTRADICTED if self.claim.weak else FAILS
 
@@ -161,10 +181,11 @@ def rows_of(target: Target, scale: str, seeds: Iterable[int], lines: Sequence[Re
 
 
 def judged(target: Target, rows: Sequence[Row]) -> list[Judged]:
-    """The claims whose entries are among `rows`."""
+    """The claims whose entries are among `rows`; of surrogates none about their deviation."""
     by_name = {row.entry.name: row for row in rows}
     known = [c for c in target.claims if c.worse in by_name and (c.than is None or c.than in by_name)]
-    return [_judge(claim, by_name) for claim in known]
+    found = [_judge(claim, by_name) for claim in known]
+    return [one for one in found if not (one.claim.spread and one.surrogate)]
 
 
 def _judge(claim: Claim, rows: dict[str, Row]) -> Judged:
@@ -193,6 +214,15 @@ def differences(target: Target, rows: Sequence[Row]) -> dict[str, list[float]] |
 
 
 def failures(rows: Sequence[Row], claims: Sequence[Judged]) -> list[str]:
-    """What keeps the whole from being as the paper has it: outside its band, not holding, or not measured."""
-    found = [f"{row.entry.name}: {row.verdict}" for row in rows if row.verdict in (OUTSIDE, MISSING)]
+    """What keeps the whole from being as the paper has it: outside its band or without one, not holding, not measured.
+
+    A claim for which there are too few seeds is none: with as many as it wants it is judged.
+    """
+    found = [f"{row.entry.name}: {_said(row)}" for row in rows if row.verdict in (OUTSIDE, NO_BAND, MISSING)]
     return found + [f"{one.claim.text}: {one.verdict}" for one in claims if one.verdict in (FAILS, OPEN)]
+
+
+def _said(row: Row) -> str:
+    if row.verdict != NO_BAND:
+        return row.verdict
+    return f"{NO_BAND}, {row.from_paper:+.2f} points: nothing says how near to the paper's {row.paper:.2f} it has to be"
