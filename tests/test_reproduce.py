@@ -88,6 +88,18 @@ def test_a_verdict_that_fails_and_one_that_does_not(tmp_path: Path, capsys: pyte
         assert "8.75" in out
 
 
+def test_a_figure_without_a_band_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results, name = tmp_path / "lines.jsonl", "cifar10-ror3_110"
+    results.write_text(json.dumps(line(name, 0, 89.5)) + "\n")
+    words = ["reproduce", "ror", "--only", name, "--seeds", "0", "--results", str(results)]
+    assert main([*words, "--check"]) == 1
+    out, err = capsys.readouterr()
+    assert "no band, +84.42" in out  # 5.08 in the paper
+    assert f"{name}: no band, +84.42 points: nothing says how near to the paper's 5.08" in err
+    (record,) = _json(capsys, words)["rows"]
+    assert (record["verdict"], round(record["from_paper"], 2), record["band"]) == ("no band", 84.42, None)
+
+
 def test_the_job_file_starts_and_resumes_each_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = tmp_path / "jobs.sh"
     words = ["plan", "shortcuts", "--scale", "short", "--seeds", "0..1", "--out", "runs", "--jobs", str(jobs)]

@@ -1,6 +1,7 @@
 """Verdicts follow from recorded runs by hand-made bands and claims; no surrogate is held against the paper."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from resnets.classification.recipes import RECIPES, departures, recipe
 from resnets.paper.entries import SCALES, Claim, Entry, Target
 from resnets.paper.published import PUBLISHED
-from resnets.paper.tabled import heading, notes, table_markdown, table_text
+from resnets.paper.tabled import claims_lines, heading, notes, table_markdown, table_text
 from resnets.paper.tables import TABLES
 from resnets.paper.targets import TARGETS
 from resnets.paper.verdicts import Row, failures, is_of, judged, rows_of, runs_of_entry
@@ -58,6 +59,23 @@ def test_bands(errors: list[float], verdict: str) -> None:
     assert given.verdict == verdict
     assert given.paper == 8.75
     assert bool(failures([given], [])) == (verdict == "outside the band")
+
+
+def test_a_figure_without_a_band_fails_and_its_distance_is_said() -> None:
+    bare = replace(ENTRY, band=None, mean_band=None)
+    given = row(line(NET, 0, 89.5), entry=bare)
+    assert (given.verdict, given.paper, given.from_paper) == ("no band", 8.75, 80.75)
+    (said,) = failures([given], [])
+    assert said == f"{NET}: no band, +80.75 points: nothing says how near to the paper's 8.75 it has to be"
+    assert "no band, +80.75" in table_text([given], "paper")
+    near = row(line(NET, 0, 8.5), line(NET, 1, 8.6), line(NET, 2, 8.7), entry=bare)
+    assert near.from_paper == pytest.approx(-0.15)  # of the mean
+    assert [said.partition(" points")[0] for said in failures([near], [])] == [f"{NET}: no band, -0.15"]
+    assert row(entry=bare).from_paper is None
+    variant = row(line(NET, 0, 89.5), entry=Entry(recipe=NET))  # of which no paper says anything
+    assert (variant.verdict, variant.from_paper, failures([variant], [])) == ("", None, [])
+    short = row(line(NET, 0, 89.5), entry=bare, scale="short")
+    assert (short.verdict, short.from_paper, failures([short], [])) == ("a surrogate", None, [])
 
 
 def test_nothing_measured_is_no_success() -> None:
@@ -133,6 +151,36 @@ def test_claims() -> None:
     assert _judged(replace(alone, by=40.0, below=False), [65.0], []) == "holds"
 
 
+def test_a_deviation_is_judged_from_enough_seeds_on() -> None:
+    little = Claim(text="little", worse=OTHER, by=0.35, below=True, spread=True, seeds=5)
+    near, far = [6.4, 6.6, 6.6, 6.6, 6.8], [6.2, 6.6, 6.6, 6.6, 7.0]  # around 6.6 by 0.141 and by 0.283
+    assert _judged(little, near, []) == _judged(little, far, []) == "holds"
+    assert _judged(little, [6.0, 6.6, 6.6, 6.6, 7.2], []) == "does not hold"  # 0.424
+    assert _judged(replace(little, by=0.14), near, []) == "does not hold"  # the sample's, not the population's 0.126
+    assert _judged(little, [6.0, 6.6, 6.6, 7.2], []) == "not judged, too few seeds"
+    assert _judged(little, [], []) == "not measured"
+
+
+def test_a_claim_for_which_there_are_too_few_seeds_fails_nothing() -> None:
+    claim = Claim(text="worse", worse=OTHER, than=NET, by=0.1, seeds=2)
+    rows = [row(line(OTHER, 0, 8.0), entry=Entry(recipe=OTHER)), row(line(NET, 0, 8.0))]
+    target = Target(title="t", source="s", entries=(Entry(recipe=OTHER), ENTRY), claims=(claim,))
+    found = judged(target, rows)
+    assert claims_lines(found)[0].startswith("worse: not judged, too few seeds (+0.00 points")
+    assert failures(rows, found) == []
+    assert _judged(claim, [8.0, 8.0], [8.0, 8.0]) == "does not hold"
+
+
+def test_of_a_surrogate_no_deviation_is_asked() -> None:
+    little = Claim(text="little", worse=NET, by=0.35, below=True, spread=True, seeds=2)
+    target = Target(title="t", source="s", entries=(ENTRY,), claims=(little,))
+    runs = [line(NET, seed, error) for seed, error in enumerate((12.0, 14.0))]
+    assert judged(target, [row(*runs, scale="short")]) == []
+    (found,) = judged(target, [row(*runs)])
+    assert found.verdict == "does not hold"
+    assert claims_lines([found]) == ["little: does not hold (1.41 points over 12.00, 14.00 %; asked is under 0.35)"]
+
+
 def test_a_claim_about_rows_that_are_not_asked_for_is_left_out() -> None:
     claim = Claim(text="worse", worse=OTHER, than=NET)
     target = Target(title="t", source="s", entries=(ENTRY,), claims=(claim,))
@@ -157,6 +205,43 @@ def test_every_target_names_recipes_and_rows_there_are(name: str) -> None:
     folders = {entry.folder(scale, 0) for entry in target.entries for scale in SCALES}
     assert len(folders) == 3 * len(names)
     assert all(" " not in folder and "/" not in folder for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "band"),
+    [
+        ("wide", "cifar10-wrn_28_10", (3.7, 4.3)),
+        ("wide", "cifar10-wrn_40_4", (4.23, 4.83)),
+        ("wide", "cifar10-wrn_16_8", (3.97, 4.57)),
+        ("identity-shortcuts", "cifar10-resnet110_shortcut_gating", (6.51, 7.31)),
+    ],
+)
+def test_bands_of_relatives(target: str, name: str, band: tuple[float, float]) -> None:
+    (entry,) = (entry for entry in TARGETS[target].entries if entry.name == name)
+    assert entry.band == entry.mean_band == band
+    assert row(line(name, 0, band[1] + 0.01), entry=entry).verdict == "outside the band"
+    assert row(*(line(name, seed, band[1]) for seed in range(3)), entry=entry).verdict == "inside the band"
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_row_beside_a_figure_can_pass_with_any_error(name: str) -> None:
+    for entry in TARGETS[name].entries:
+        for seeds in (1, 3):
+            given = row(*(line(entry.recipe, seed, 89.5, *entry.changes) for seed in range(seeds)), entry=entry)
+            assert failures([given], []) or entry.paper is None or given.paper is None, entry.name
+
+
+def test_the_claims_of_depth_order_shortcuts_and_deviation() -> None:
+    figure6 = {(c.error, c.worse, c.than) for c in TARGETS["figure6"].claims}
+    order = [f"cifar10-plain{depth}" for depth in (56, 44, 20)]
+    assert {("test_error", worse, than) for worse, than in pairwise(order)} <= figure6
+    hurt = {c.worse.partition("resnet110_")[2]: c.by for c in TARGETS["identity-shortcuts"].claims}
+    assert hurt == {"scaling": 1.5, "exclusive_gating": 1.5, "conv": 1.5, "dropout": 1.5}
+    for name in ("table6", "figure6"):
+        (spread,) = (claim for claim in TARGETS[name].claims if claim.spread)
+        assert (spread.worse, spread.by, spread.below, spread.seeds) == ("cifar10-resnet110", 0.35, True, 5)
+    depths = {c.worse: (c.than, c.by, c.seeds) for c in TARGETS["identity-depths"].claims}
+    assert depths["cifar10-resnet164"] == ("cifar10-preact_resnet164", 0.1, 5)
 
 
 def test_the_papers_figures_are_those_of_the_tables() -> None:

@@ -16,7 +16,7 @@ from resnets.report import words
 from resnets.report.comparison import differences, write_comparison
 from resnets.report.page import RunReport, write_page
 from resnets.report.parting import Parting, common_steps, parting_text, where_they_part
-from resnets.training.journal import read_journal
+from resnets.training.journal import divergence, read_journal
 
 Differences = Sequence[tuple[str, str, list[str]]]
 """Part of the record, field, the values of the runs."""
@@ -51,7 +51,7 @@ def describe_run(run: Run, published: Published) -> RunReport:
         evaluation=evaluation and _evaluation(evaluation),
         iterations=run.recipe.iterations,
         seconds=evaluation["seconds"] if evaluation else None,
-        diverged=bool(rows) and rows[-1].get("event", "").startswith("diverged"),
+        diverged=divergence(rows) is not None,
     )
 
 

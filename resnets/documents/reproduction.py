@@ -18,8 +18,8 @@ from resnets.paper.verdicts import (
     BETTER,
     HOLDS,
     INSIDE,
-    OPEN,
     OUTSIDE,
+    UNJUDGED,
     Judged,
     Row,
     differences,
@@ -100,7 +100,7 @@ def _scale_said(one: _Measured) -> str:
 def _counts(one: _Measured) -> tuple[str, str, str]:
     """Networks measured, those of them inside their band, claims that hold; each of how many there are."""
     verdicts = [row.verdict for row in one.done if row.verdict in (INSIDE, BETTER, OUTSIDE)]
-    claims = [claim.verdict for claim in one.claims if claim.verdict != OPEN]
+    claims = [claim.verdict for claim in one.claims if claim.verdict not in UNJUDGED]
     return (
         _of(len(one.done), len(one.rows)),
         _of(len(verdicts) - verdicts.count(OUTSIDE), len(verdicts)),
@@ -115,7 +115,7 @@ def _of(number: int, among: int) -> str:
 def _failed(one: _Measured) -> list[str]:
     """Rows outside their bands, and claims that do not hold."""
     rows = [f"{row.entry.name} is {row.verdict}: {each(row.errors())} %" for row in one.done if row.verdict == OUTSIDE]
-    return rows + claims_lines([claim for claim in one.claims if claim.verdict not in (HOLDS, OPEN)])
+    return rows + claims_lines([claim for claim in one.claims if claim.verdict not in (HOLDS, *UNJUDGED)])
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def _target(name: str, lines: Sequence[Record]) -> str:
 
 
 def _scale(one: _Measured) -> str:
-    shown = [claim for claim in one.claims if claim.verdict != OPEN]
+    shown = [claim for claim in one.claims if claim.points]
     sentences = filter(None, (compared(one.target), *claims_lines(shown), *notes(one.done)))
     said = "\n".join(f"- {text}." for text in sentences)
     head = f"**A surrogate: {one.surrogate}.** Not to be held against the paper's figures." if one.surrogate else ""

@@ -145,6 +145,12 @@ class Claim:
     """Whether it has to hold in each of the paired seeds; otherwise in their mean."""
     below: bool = False
     """Without another row: whether it has to be under `by` instead of over it."""
+    spread: bool = False
+    """Without another row: whether it is the deviation over seeds that is held against `by`, not the error."""
+    or_diverges: bool = False
+    """Without another row: whether it holds of a seed that diverges, too."""
+    seeds: int = 1
+    """From how many seeds on it is judged: with fewer, a mean or a deviation says too little."""
     weak: bool = False
     """Whether independent runs contradict it, so that it is reported and fails nothing."""
 

@@ -35,6 +35,11 @@ def listed(things: Iterable[object]) -> str:
     return ", ".join(map(str, things))
 
 
+def seeds_said(seeds: Sequence[int]) -> str:
+    """ "seed 3", "seeds 0, 1"."""
+    return f"seed{'s' * (len(seeds) > 1)} {listed(seeds)}"
+
+
 def in_docs(image: str) -> Path:
     """The path of an image as documents in `docs` have it."""
     return Path(image).relative_to("docs")

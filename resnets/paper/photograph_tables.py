@@ -127,7 +127,7 @@ def carried_out(wanted: Wanted, keep: Path | None) -> tuple[Record, str, list[st
         lines.append(line)
         if keep:
             append_once(keep, line)
-    rows = rows_of(target, wanted.scale, wanted.seeds, lines)
+    rows = rows_of(target, wanted.scale, wanted.seeds, lines, {folder.name: why for folder, why in diverged.items()})
     claims = [] if wanted.scale == "smoke" else judged(target, rows)
     together = _ensemble(ready, wanted) if wanted.what == ENSEMBLE and not diverged else None
     said = [heading(target, wanted.scale), _table(rows, wanted.scale), _ensemble_text(together)]

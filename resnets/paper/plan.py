@@ -1,12 +1,13 @@
 """Which runs of a target are missing, what they cost, and how they are carried out: here, or by job files.
 
 A run is missing where neither a line of results nor a finished run folder is its own. Stopped at any moment and begun
-again, a plan is shorter by what has finished, and a run that had begun goes on from its checkpoint.
+again, a plan is shorter by what has finished, and a run that had begun goes on from its checkpoint. One that diverged
+is not missing: from its checkpoint it would diverge again, at every call.
 """
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -21,8 +22,9 @@ from resnets.files import say, write_atomic
 from resnets.paper.costs import Speed, about
 from resnets.paper.entries import Entry, Target
 from resnets.paper.lines import Record
-from resnets.paper.markdown import listed
+from resnets.paper.markdown import seeds_said
 from resnets.paper.verdicts import is_of
+from resnets.training.journal import divergence, read_journal
 from resnets.training.recipe import changed_fields
 
 
@@ -47,6 +49,8 @@ class Plan:
     missing: list[Planned]
     finished: list[Planned]
     """Those whose folder is finished and that have no line in the results yet."""
+    diverged: dict[Path, str] = field(default_factory=dict)
+    """The folders of those that diverged when they were carried out, and why; they are left as they are."""
 
 
 def chosen(target: Target, only: Iterable[str] | None) -> Target:
@@ -72,6 +76,7 @@ def _called(entry: Entry) -> list[str]:
 def plan(target: Target, scale: str, seeds: Iterable[int], recorded: Sequence[Record], out: Path) -> Plan:
     """What there is of `target` in the lines `recorded` and in the folders within `out`, and what is missing."""
     wanted, lines, missing, finished = list(seeds), list(recorded), [], []
+    diverged: dict[Path, str] = {}
     for entry in target.entries:
         for seed in wanted:
             given = Planned(entry, entry.planned(scale, seed), out / entry.folder(scale, seed))
@@ -83,9 +88,11 @@ def plan(target: Target, scale: str, seeds: Iterable[int], recorded: Sequence[Re
             elif run.finished:
                 lines.append(result_of(run))
                 finished.append(given)
+            elif why := divergence(read_journal(given.folder)):
+                diverged[given.folder] = why
             else:
                 missing.append(replace(given, recipe=run.recipe))
-    return Plan(target, scale, wanted, lines, missing, finished)
+    return Plan(target, scale, wanted, lines, missing, finished, diverged)
 
 
 def _begun(given: Planned) -> Run | None:
@@ -106,13 +113,23 @@ _FREE = set(BOOKKEEPING) - {"name", "seed", "data"}
 
 
 def plan_text(plan: Plan, speed: Speed | None) -> str:
-    """What is missing and what it will cost, in lines."""
+    """What is missing and what it will cost, in lines; and what diverged before."""
+    return "\n".join([_missing_text(plan, speed), *given_up(plan)])
+
+
+def given_up(plan: Plan) -> list[str]:
+    """A line for each run that is not begun again, with what to type for one that should be."""
+    again = "It is not begun again; `resnets train --resume"
+    return [f"{at} diverged: {why}. {again} {shlex.quote(str(at))}` does that" for at, why in plan.diverged.items()]
+
+
+def _missing_text(plan: Plan, speed: Speed | None) -> str:
     if not plan.missing or speed is None:
         return "no run is missing"
     lines = [f"runs that are missing: {len(plan.missing)}"]
     for entry, together in groupby(plan.missing, lambda given: given.entry):
         runs = [given.recipe for given in together]
-        seeds = f"seed{'s' * (len(runs) > 1)} {listed(run.seed for run in runs)}"
+        seeds = seeds_said([run.seed for run in runs])
         cost = f"about {about(speed.seconds(runs[0]))}{' each' * (len(runs) > 1)}"
         lines.append(f"  {entry.name}, {seeds}: {runs[0].iterations:,} iterations, {cost}")
     total = sum(speed.seconds(given.recipe) for given in plan.missing)
@@ -123,13 +140,13 @@ def plan_text(plan: Plan, speed: Speed | None) -> str:
 
 
 def carry_out_missing(plan: Plan, device: str, results: Path | None) -> tuple[list[Record], dict[Path, str]]:
-    """Runs what is missing, the seeds of a row side by side. Returns their lines, and which diverged and why.
+    """Runs what is missing, the seeds of a row side by side. Returns their lines; and which diverged, now or before.
 
     Each line is added to `results` as soon as its row has finished; first those of runs that had finished before and
     were stopped short of it.
     """
     done: list[Record] = []
-    diverged: dict[Path, str] = {}
+    diverged = dict(plan.diverged)
     if results:
         for given in plan.finished:
             append_result(results, result_of(open_run(given.folder)))

@@ -22,11 +22,11 @@ from resnets.paper.lines import Record, read_lines
 from resnets.paper.photograph_plan import photograph_plan
 from resnets.paper.photograph_tables import Wanted, carried_out, draw_imagenet
 from resnets.paper.photographs import PHOTOGRAPHS
-from resnets.paper.plan import Plan, carry_out_missing, chosen, plan, plan_text, write_jobs
+from resnets.paper.plan import Plan, carry_out_missing, chosen, given_up, plan, plan_text, write_jobs
 from resnets.paper.tabled import aligned, claims_lines, compared, heading, notes, table_text
 from resnets.paper.tables import TABLES
 from resnets.paper.targets import TARGETS
-from resnets.paper.verdicts import Row, differences, failures, judged, rows_of
+from resnets.paper.verdicts import Row, differences, failures, judged, lost, rows_of
 
 RESULTS, PHOTOGRAPH_RESULTS = Path("results/cifar10.jsonl"), Path("results/imagenet.jsonl")
 """In a checkout: the recorded runs."""
@@ -74,6 +74,7 @@ class Answer:
     text: str
     failures: list[str] = field(default_factory=list)
     diverged: list[str] = field(default_factory=list)
+    """The folders of runs that did, now or before, and of which nothing says that they may."""
 
 
 def reproduce(asked: Asked) -> Answer:
@@ -110,8 +111,9 @@ def _training(asked: Asked) -> Answer:
     train = asked.train and not asked.jobs
     if train:
         say(plan_text(made, speed))
-    done, diverged = carry_out_missing(made, asked.device, asked.results) if train else ([], {})
-    rows = rows_of(target, asked.scale, seeds, [*made.lines, *done])
+    done, diverged = carry_out_missing(made, asked.device, asked.results) if train else ([], made.diverged)
+    why = {folder.name: text for folder, text in diverged.items()}
+    rows = rows_of(target, asked.scale, seeds, [*made.lines, *done], why)
     answer = _answer(asked, target, rows, out)
     missing = {str(given.folder): given for given in made.missing} if not train else {}
     answer.record["missing"] = [
@@ -120,10 +122,10 @@ def _training(asked: Asked) -> Answer:
     answer.record["cost_from"] = speed and speed.said
     answer.record["jobs"] = str(asked.jobs) if asked.jobs and made.missing else None
     return Answer(
-        {**answer.record, "diverged": {str(folder): why for folder, why in diverged.items()}},
+        {**answer.record, "diverged": {str(folder): text for folder, text in diverged.items()}},
         _with_missing(answer.text, made, speed) if not train else answer.text,
         answer.failures,
-        list(map(str, diverged)),
+        answer.diverged,
     )
 
 
@@ -149,7 +151,8 @@ def _answer(asked: Asked, target: Target, rows: list[Row], out: Path) -> Answer:
         "claims": [one.to_dict() for one in claims],
         "figure": figure and str(figure),
     }
-    return Answer(record, "\n\n".join(filter(None, parts)), failures(rows, claims))
+    unexpected = [str(out / row.entry.folder(row.scale, seed)) for row in lost(rows, claims) for seed in row.diverged]
+    return Answer(record, "\n\n".join(filter(None, parts)), failures(rows, claims), unexpected)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -190,6 +193,7 @@ def _photographs(asked: Asked) -> Answer:
     )
     made, facts = wanted.plan, wanted.facts
     record, text = photograph_plan(asked.what, made, recorded(read_lines(source), source.parent), asked.options)
+    text = "\n".join([text, *given_up(made)])
     if asked.jobs and made.missing:
         if wanted.draws:
             draw_imagenet(out)

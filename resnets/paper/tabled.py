@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 
 from resnets.paper.entries import SURROGATES, Band, Target
-from resnets.paper.markdown import each, listed, spread, table
+from resnets.paper.markdown import each, listed, seeds_said, spread, table
 from resnets.paper.verdicts import Judged, Row
 from resnets.training.progress import duration
 
@@ -40,7 +40,7 @@ def cells(row: Row, points: Sequence[float] = ()) -> dict[str, str]:
         "training error": spread(row.errors("train_error")) if row.runs else "",
         "difference": _difference(points),
         "band": _band(row.band),
-        "verdict": row.verdict,
+        "verdict": row.said,
         "hardware": "; ".join(hardware),
         "time": duration(mean(run["seconds"] for run in row.runs)) if row.runs else "",
     }
@@ -110,11 +110,14 @@ def claims_lines(claims: Sequence[Judged]) -> list[str]:
 
 
 def _points(one: Judged) -> str:
+    lost = f"diverged in {seeds_said(one.diverged)}" if one.diverged else ""
     if not one.points:
-        return ""
+        return f" ({lost})" if lost else ""
     if one.claim.than is None:
         side = "under" if one.claim.below else "over"
-        return f" ({each(one.points)} %; asked is {side} {one.asked:g})"
+        if one.claim.spread and len(one.points) > 1:
+            return f" ({one.summary:.2f} points over {each(one.points)} %; asked is {side} {one.asked:g})"
+        return f" ({each(one.points)} %; asked is {side} {one.asked:g}{f'; {lost}' if lost else ''})"
     points = ", ".join(f"{value:+.2f}" for value in one.points)
     return f" ({points} points; asked are more than {one.asked:g}{' in every seed' if one.claim.every_seed else ''})"
 
@@ -135,6 +138,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
         f"{listed(names)} {'departs' if len(names) == 1 else 'depart'} in: {'; '.join(phrases)}"
         for phrases, names in by_set.items()
     ]
+    found += [f"{row.entry.name}, seed {seed} diverged: {why}" for row in rows for seed, why in row.diverged.items()]
     return found + [
         f"{row.entry.name}, the paper: {row.entry.remark}" for row in rows if row.entry.remark and row.comparable
     ]

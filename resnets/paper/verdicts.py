@@ -1,29 +1,38 @@
 """From recorded runs to what a table says of them: means, bands, claims. Pure functions of lines of results.
 
 A run stands beside the paper's figure only where it is the paper's recipe, whole. All others are surrogates: they have
-neither the paper's figure nor a band, and of a claim only the sign is looked at.
+neither the paper's figure nor a band, and of a claim only the sign is looked at; a claim about the deviation over seeds
+has none, and is left out.
+
+A figure of the paper's without a band is judged too, by "no band", which is a failure: nothing says how near to it a
+run has to come, so no run can be said to bring it back. A row that has neither is shown and not judged.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import mean, stdev
 
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.classification.recipes import departures, is_papers
 from resnets.paper.entries import SURROGATES, Band, Claim, Entry, Target
 from resnets.paper.lines import Record
+from resnets.paper.markdown import seeds_said
 
 MEANS_FROM = 3
 """With so many seeds the mean is held against its band, with fewer each run against a wider one."""
 
-INSIDE, BETTER, OUTSIDE, SURROGATE, MISSING = (
+INSIDE, BETTER, OUTSIDE, NO_BAND, SURROGATE, MISSING = (
     "inside the band",
     "better than the band",
     "outside the band",
+    "no band",
     "a surrogate",
     "not measured",
 )
 HOLDS, FAILS, CONTRADICTED, OPEN = "holds", "does not hold", "does not hold (weak)", "not measured"
+DIVERGED = "diverged"
+FEW = "not judged, too few seeds"
+UNJUDGED = (OPEN, FEW)
 
 
 def is_of(line: Record, planned: ClassifierRecipe) -> bool:
@@ -56,6 +65,8 @@ class Row:
     entry: Entry
     scale: str
     runs: list[Record]
+    diverged: dict[int, str] = field(default_factory=dict)
+    """The seeds that left no line because they diverged, and why."""
 
     def errors(self, kind: str = "test_error") -> list[float]:
         """One a seed, in percent."""
@@ -85,29 +96,45 @@ class Row:
         return self.entry.mean_band if len(self.runs) >= MEANS_FROM else self.entry.band
 
     @property
+    def from_paper(self) -> float | None:
+        """How far the mean is from the paper's figure, in points; None where that may not stand beside it."""
+        return None if self.paper is None or not self.runs else mean(self.errors()) - self.paper
+
+    @property
     def verdict(self) -> str:
+        if self.diverged:  # the other seeds alone would be a choice of the better ones
+            return DIVERGED
         if not self.runs:
             return MISSING
         if not self.comparable:
             return SURROGATE
         if self.band is None:
-            return ""
+            return "" if self.paper is None else NO_BAND
         low, high = self.band
         errors = [mean(self.errors())] if len(self.runs) >= MEANS_FROM else self.errors()
         if max(errors) > high:
             return OUTSIDE
         return BETTER if min(errors) < low else INSIDE
 
+    @property
+    def said(self) -> str:
+        """The verdict, and how far from the paper's figure or in which seeds."""
+        if self.verdict == NO_BAND:
+            return f"{NO_BAND}, {self.from_paper:+.2f}"
+        return f"{DIVERGED} in {seeds_said(list(self.diverged))}" if self.diverged else self.verdict
+
     def to_dict(self) -> Record:
-        """All of it as plain values; `paper` and `band` are None for surrogates."""
+        """All of it as plain values; `paper`, `from_paper` and `band` are None for surrogates."""
         errors, seconds = self.errors(), [run["seconds"] for run in self.runs]
         return {
             "name": self.entry.name,
             "recipe": self.entry.recipe,
             "changes": list(self.entry.changes),
             "paper": self.paper,
+            "from_paper": self.from_paper,
             "remark": self.entry.remark,
             "seeds": [run["seed"] for run in self.runs],
+            "diverged": list(self.diverged),
             "test_error": errors,
             "mean": mean(errors) if errors else None,
             "std": stdev(errors) if len(errors) > 1 else None,
@@ -129,6 +156,13 @@ class Judged:
     points: list[float]
     """One a seed that both rows have: the difference in points, or of a single row its error in percent."""
     surrogate: bool
+    diverged: tuple[int, ...] = ()
+    """Seeds that diverged, where the claim counts them as failing."""
+
+    @property
+    def summary(self) -> float:
+        """What all seeds say together: their mean, or their sample standard deviation."""
+        return stdev(self.points) if self.claim.spread else mean(self.points)
 
     @property
     def asked(self) -> float:
@@ -138,8 +172,10 @@ class Judged:
     @property
     def verdict(self) -> str:
         if not self.points:
-            return OPEN
-        points = self.points if self.claim.every_seed else [mean(self.points)]
+            return HOLDS if self.diverged else OPEN
+        if len(self.points) < self.claim.seeds:
+            return FEW
+        points = self.points if self.claim.every_seed else [self.summary]
         holds = max(points) < self.asked if self.claim.below else min(points) > self.asked
         return HOLDS if holds else CONTRADICTED if self.claim.weak else FAILS
 
@@ -149,22 +185,36 @@ class Judged:
             "claim": self.claim.text,
             "asked": self.asked,
             "points": self.points,
+            "diverged": list(self.diverged),
             "verdict": self.verdict,
             "surrogate": self.surrogate,
         }
 
 
-def rows_of(target: Target, scale: str, seeds: Iterable[int], lines: Sequence[Record]) -> list[Row]:
-    """A row for each entry, with the runs of `seeds`."""
-    wanted = list(seeds)
-    return [Row(entry, scale, runs_of_entry(entry, scale, wanted, lines)) for entry in target.entries]
+def rows_of(
+    target: Target,
+    scale: str,
+    seeds: Iterable[int],
+    lines: Sequence[Record],
+    diverged: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """A row for each entry, with the runs of `seeds`. `diverged`: why runs did, by the names of their folders."""
+    wanted, lost = list(seeds), diverged or {}
+
+    def of(entry: Entry) -> Row:
+        folders = {seed: entry.folder(scale, seed) for seed in wanted}
+        why = {seed: lost[folder] for seed, folder in folders.items() if folder in lost}
+        return Row(entry, scale, runs_of_entry(entry, scale, wanted, lines), why)
+
+    return [of(entry) for entry in target.entries]
 
 
 def judged(target: Target, rows: Sequence[Row]) -> list[Judged]:
-    """The claims whose entries are among `rows`."""
+    """The claims whose entries are among `rows`; of surrogates none about their deviation."""
     by_name = {row.entry.name: row for row in rows}
     known = [c for c in target.claims if c.worse in by_name and (c.than is None or c.than in by_name)]
-    return [_judge(claim, by_name) for claim in known]
+    found = [_judge(claim, by_name) for claim in known]
+    return [one for one in found if not (one.claim.spread and one.surrogate)]
 
 
 def _judge(claim: Claim, rows: dict[str, Row]) -> Judged:
@@ -172,7 +222,8 @@ def _judge(claim: Claim, rows: dict[str, Row]) -> Judged:
     sides = [rows[claim.worse], *([rows[claim.than]] if claim.than else [])]
     surrogate = not all(side.comparable for side in sides)
     if claim.than is None:
-        return Judged(claim, list(worse.values()), surrogate)
+        lost = tuple(rows[claim.worse].diverged) if claim.or_diverges else ()
+        return Judged(claim, list(worse.values()), surrogate, lost)
     better = {run["seed"]: run[claim.error] for run in rows[claim.than].runs}
     return Judged(claim, [worse[seed] - better[seed] for seed in worse if seed in better], surrogate)
 
@@ -192,7 +243,23 @@ def differences(target: Target, rows: Sequence[Row]) -> dict[str, list[float]] |
     }
 
 
+def lost(rows: Sequence[Row], claims: Sequence[Judged]) -> list[Row]:
+    """The rows of which a run diverged, but for those of which a claim says that they may."""
+    expected = {one.claim.worse for one in claims if one.diverged}
+    return [row for row in rows if row.diverged and row.entry.name not in expected]
+
+
 def failures(rows: Sequence[Row], claims: Sequence[Judged]) -> list[str]:
-    """What keeps the whole from being as the paper has it: outside its band, not holding, or not measured."""
-    found = [f"{row.entry.name}: {row.verdict}" for row in rows if row.verdict in (OUTSIDE, MISSING)]
+    """What keeps the whole from being as the paper has it: outside its band or without one, not holding, not there.
+
+    A claim for which there are too few seeds is none: with as many as it wants it is judged.
+    """
+    found = [f"{row.entry.name}: {_said(row)}" for row in rows if row.verdict in (OUTSIDE, NO_BAND, MISSING)]
+    found += [f"{row.entry.name}: {_said(row)}" for row in lost(rows, claims)]
     return found + [f"{one.claim.text}: {one.verdict}" for one in claims if one.verdict in (FAILS, OPEN)]
+
+
+def _said(row: Row) -> str:
+    if row.verdict != NO_BAND:
+        return row.said
+    return f"{row.said} points: nothing says how near to the paper's {row.paper:.2f} it has to be"

@@ -7,6 +7,7 @@ A row has `step epoch loss train_error test_error lr images_per_second` (errors 
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from resnets.files import naming, write_atomic
 from resnets.ranks import on_first
 
 FILE = "metrics.jsonl"
+DIVERGED = "diverged: "
+"""How the event begins with which a run ends that diverged."""
 
 
 def read_journal(folder: Path) -> list[dict[str, Any]]:
@@ -30,6 +33,12 @@ def read_journal(folder: Path) -> list[dict[str, Any]]:
         if row is None:
             raise ValueError(f"{path}, line {number}: not a row of the journal: {lines[number - 1][:60]!r}")
     return [row for row in rows if row is not None]
+
+
+def divergence(rows: Sequence[dict[str, Any]]) -> str | None:
+    """Why the run that ends with these rows diverged, None where it has not, or has gone on since."""
+    last = rows[-1].get("event", "") if rows else ""
+    return last.removeprefix(DIVERGED) if last.startswith(DIVERGED) else None
 
 
 def last_row(folder: Path) -> dict[str, Any]:

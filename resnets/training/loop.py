@@ -17,7 +17,7 @@ from resnets.training.average import ALONE, Companion
 from resnets.training.checkpoint import State, newest, save
 from resnets.training.interruption import Stopped, interruption
 from resnets.training.iteration import Captured, Eager, Iteration
-from resnets.training.journal import Journal
+from resnets.training.journal import DIVERGED, Journal
 from resnets.training.optimiser import sgd
 from resnets.training.parallel import average_statistics, check
 from resnets.training.progress import Progress
@@ -153,5 +153,5 @@ def _noted(journal: Journal) -> Iterator[None]:
     try:
         yield
     except Diverged as error:
-        journal.write({"step": error.step, "event": f"diverged: {error}"})
+        journal.write({"step": error.step, "event": f"{DIVERGED}{error}"})
         raise
