@@ -64,7 +64,7 @@ def _paired(drawn: dict[str, dict[int, Curve]]) -> list[Curve]:
 
 
 def _two_panels(named: Sequence[re.Match[str]], drawn: dict[str, dict[int, Curve]], scale: str, whole: bool) -> Figure:
-    """Plain nets at the left, residual ones at the right. `whole`: whether all ends are to be seen, whatever they are."""
+    """Plain nets at the left, residual ones at the right. `whole`: whether all ends have to be seen."""
     nets: dict[str, dict[int, list[Curve]]] = {"plain": {}, "resnet": {}}
     bottom, top = _AXES.get((named[0][1], scale), _WHOLE) if named else _WHOLE
     for match in named:

@@ -22,8 +22,8 @@ from resnets.paper.curves import save_curves
 from resnets.paper.entries import Target
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import spread
-from resnets.paper.photographs import ENSEMBLE
 from resnets.paper.photograph_claims import GAIN_OF, claims_about, ensemble_claim, top5_row, top5_rows
+from resnets.paper.photographs import ENSEMBLE
 from resnets.paper.plan import Plan, carry_out_missing, plan
 from resnets.paper.surrogates import surrogate_of
 from resnets.paper.tabled import aligned, cells, claims_lines, heading, notes

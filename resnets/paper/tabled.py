@@ -122,7 +122,8 @@ def _points(one: Judged) -> str:
         return f" ({each(one.points)} %; asked is {side} {one.asked:g})"
     points = ", ".join(f"{value:+.2f}" for value in one.points)
     less_or_more = "less" if one.claim.below else "more"
-    return f" ({points} points; asked are {less_or_more} than {one.asked:g}{' in every seed' if one.claim.every_seed else ''})"
+    where = " in every seed" if one.claim.every_seed else ""
+    return f" ({points} points; asked are {less_or_more} than {one.asked:g}{where})"
 
 
 def compared(target: Target) -> str:
