@@ -108,6 +108,46 @@ def test_the_test_servers_figure_is_compared_with_nothing() -> None:
     assert 3.57 not in {figure for entry in target.entries for figure in (entry.paper, entry.paper_top5)}
 
 
+@pytest.mark.parametrize(
+    ("what", "gain", "together", "failed"),
+    [
+        ("table5", 0.0, 4.2, None),
+        ("table5", 0.0, 4.6, "together they are better than the best of them, in top-5 error: does not hold"),
+        ("table4", 2.0, 0.0, None),
+        ("table4", 1.0, 0.0, "resnet50 gains by dense testing at five scales, over ten crops: does not hold"),
+    ],
+)
+def test_a_check_of_networks_that_were_trained(
+    what: str,
+    gain: float,
+    together: float,
+    failed: str | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From the folders of runs on; training and testing are played."""
+    lines = dict(zip([entry.folder("paper", 0) for entry in PHOTOGRAPHS[what].entries], papers(what), strict=True))
+
+    def tested(folder: Path, wanted: photograph_tables.Wanted) -> dict[str, Any]:
+        protocol = wanted.target.protocol
+        more = gain if protocol == "ten-crop" else 0.0
+        return {**lines[folder.name], "test_error": lines[folder.name]["test_error"] + more, "protocol": protocol}
+
+    def ensemble(folders: list[Path], _: photograph_tables.Wanted) -> dict[str, Any]:
+        return {"networks": list(map(str, folders)), "top1_error": 19.0, "top5_error": together, "submission": None}
+
+    monkeypatch.setattr(photograph_tables, "open_photographs", lambda *_: None)
+    monkeypatch.setattr(photograph_tables, "carry_out_missing", lambda *_: ([], {}))
+    monkeypatch.setattr(photograph_tables, "_tested", tested)
+    monkeypatch.setattr(photograph_tables, "_ensemble", ensemble)
+    words = ["reproduce", what, "--results", str(tmp_path / "lines.jsonl"), "--out", str(tmp_path), "--check"]
+    assert main(words) == (1 if failed else 0)
+    out, err = capsys.readouterr()
+    assert (failed or "") in err
+    assert ("it is held against nothing here" in out) == (what == "table5")
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # Claims
 
