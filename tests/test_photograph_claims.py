@@ -215,9 +215,9 @@ def test_gain_by_dense_testing(error: float, failed: int) -> None:
 
 
 def test_of_surrogates_signs_alone_are_asked() -> None:
-    shorter = [{**one, "iterations": 60_000} for one in papers("table2")]
-    assert claims_about("table2", rows("table2", shorter, "short")) == []
-    other = [{**one, "iterations": 60_000} for one in papers("table4")]
-    ten = rows("table4", [{**one, "test_error": one["test_error"] + 0.1} for one in other], "short")
-    found = claims_about("table4", rows("table4", other, "short"), ten)
+    short = {
+        w: [Row(row.entry, "short", row.runs) for row in rows(w, papers(w))] for w in ("table2", "table3", "table4")
+    }
+    assert claims_about("table2", short["table2"]) == claims_about("table3", short["table3"]) == []
+    found = claims_about("table4", short["table4"], short["table3"])
     assert [(one.asked, one.verdict) for one in found] == [(0.0, "holds")] * 3
