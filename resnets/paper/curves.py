@@ -6,7 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from resnets.paper.entries import SURROGATES, Target
+from resnets.paper.entries import Target
+from resnets.paper.surrogates import surrogate_of
 from resnets.paper.verdicts import Row
 from resnets.report.figures import Curve, degradation, error_curves, save_png
 
@@ -26,7 +27,9 @@ def save_curves(what: str, target: Target, rows: Sequence[Row], scale: str, out:
     """Writes the figure of a target that the paper shows as curves into `out`, where runs have some."""
     if not target.curves or not any("curve" in run for row in rows for run in row.runs):
         return None
-    path = out / (f"{what}.png" if scale == "paper" else f"{what}-{scale}.png")
+    surrogate = surrogate_of(target.entries, scale)
+    kind = scale if scale != "paper" else "other-data" if surrogate else ""
+    path = out / f"{'-'.join(filter(None, (what, kind)))}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     return save_png(curves_figure(rows, scale), path)
 
@@ -38,9 +41,11 @@ def curves_figure(rows: Sequence[Row], scale: str) -> Figure:
     """
     drawn = {row.entry.name: seeds for row in rows if (seeds := _curves(row))}
     named = [match for name in drawn if (match := _NETS.fullmatch(name))]
-    figure = _two_panels(named, drawn, scale) if len(named) == len(drawn) else error_curves(_paired(drawn))
-    if scale in SURROGATES:
-        figure.suptitle(f"A surrogate: {SURROGATES[scale]}", fontsize=10)
+    surrogate = surrogate_of([row.entry for row in rows], scale)
+    whole = surrogate is not None
+    figure = _two_panels(named, drawn, scale, whole) if len(named) == len(drawn) else error_curves(_paired(drawn))
+    if surrogate:
+        figure.suptitle(f"A surrogate: {surrogate}", fontsize=10)
     return figure
 
 
@@ -58,13 +63,13 @@ def _paired(drawn: dict[str, dict[int, Curve]]) -> list[Curve]:
     return [curve for seeds in drawn.values() for seed, curve in seeds.items() if seed in common or not common]
 
 
-def _two_panels(named: Sequence[re.Match[str]], drawn: dict[str, dict[int, Curve]], scale: str) -> Figure:
-    """Plain nets at the left, residual ones at the right."""
+def _two_panels(named: Sequence[re.Match[str]], drawn: dict[str, dict[int, Curve]], scale: str, whole: bool) -> Figure:
+    """Plain nets at the left, residual ones at the right. `whole`: whether all ends have to be seen."""
     nets: dict[str, dict[int, list[Curve]]] = {"plain": {}, "resnet": {}}
     bottom, top = _AXES.get((named[0][1], scale), _WHOLE) if named else _WHOLE
     for match in named:
         nets[match[2]].setdefault(int(match[3]), []).extend(drawn[match[0]].values())
     ends = [curve.test_error[-1] or 0.0 for seeds in drawn.values() for curve in seeds.values()]
-    if scale in SURROGATES and (highest := max(ends, default=0.0)) > top:
+    if whole and (highest := max(ends, default=0.0)) > top:
         bottom, top = (bottom, _HIGHER) if highest < _HIGHER else _WHOLE
     return degradation(nets["plain"], nets["resnet"], bottom=bottom, top=top)

@@ -15,7 +15,8 @@ from resnets.paper.costs import Speed, nearest, published
 from resnets.paper.lines import Record
 from resnets.paper.photographs import ENSEMBLE
 from resnets.paper.plan import Plan, Planned, changed_words
-from resnets.paper.tabled import aligned
+from resnets.paper.surrogates import surrogate_of
+from resnets.paper.tabled import aligned, label
 
 _ARCHIVES_GB = sum(ARCHIVES.values()) / 1e9
 """Of training and validation, which hold JPEG: the pictures unpacked are as large."""
@@ -26,12 +27,13 @@ def photograph_plan(what: str, plan: Plan, recorded: Sequence[Speed], options: S
 
     `options`: the words of the command line that asked for it, which belong to the commands that go on from here.
     """
+    surrogate = surrogate_of(plan.target.entries, plan.scale)
     if plan.scale == "smoke":
-        return _of_moments(plan)
+        return _of_moments(plan, surrogate)
     hardware: dict[str, list[Speed]] = {}
     for speed in (*recorded, *published()):
         hardware.setdefault(speed.hardware, []).append(speed)
-    rows = [_row(given, hardware) for given in plan.missing]
+    rows = [_row(given, hardware, surrogate) for given in plan.missing]
     commands = ["resnets data prepare imagenet --from ARCHIVES"]
     asked = shlex.join([what, *options])
     commands += [*(row["command"] for row in rows), f"resnets reproduce {asked}"]
@@ -43,12 +45,15 @@ def photograph_plan(what: str, plan: Plan, recorded: Sequence[Speed], options: S
     )
     runs = sum(folder_bytes(given.recipe) for given in plan.missing) / 1e9
     parts = [
-        f"{what}, {plan.target.title}: a plan",
-        *([_table(rows), _sources(plan, hardware)] if rows else ["no run is missing"]),
+        "\n".join([f"{what}, {plan.target.title}: a plan", *label(surrogate)]),
+        *([_table(rows, surrogate), _sources(plan, hardware)] if rows else ["no run is missing"]),
         f"disk: {space}, and {runs:.1f} GB of runs",
+        "" if surrogate else plan.target.remark,
         "\n".join([*commands, f"or, on several GPUs: resnets plan {asked} --jobs FILE"]),
     ]
-    return {"rows": rows, "commands": commands, "disk_gb": round(2 * _ARCHIVES_GB + runs, 1)}, "\n\n".join(parts)
+    return {"rows": rows, "commands": commands, "disk_gb": round(2 * _ARCHIVES_GB + runs, 1)}, "\n\n".join(
+        filter(None, parts)
+    )
 
 
 def _folders(plan: Plan) -> str:
@@ -57,17 +62,18 @@ def _folders(plan: Plan) -> str:
     return shlex.join(str(given.folder) for entry in plan.target.entries for given in runs if given.entry == entry)
 
 
-def _of_moments(plan: Plan) -> tuple[Record, str]:
+def _of_moments(plan: Plan, surrogate: str | None) -> tuple[Record, str]:
     """What is missing where each network is trained for a moment: seconds, but the files are as large as ever."""
     if not plan.missing:
-        return {"missing": []}, "no run is missing"
+        return {"missing": []}, "\n".join([*label(surrogate), "no run is missing"])
     gigabytes = sum(folder_bytes(given.recipe) for given in plan.missing) / 1e9
     names = ", ".join(given.entry.name for given in plan.missing)
     text = f"runs that are missing: {len(plan.missing)}, of seconds each: {names}; up to {gigabytes:.1f} GB on the disk"
+    text = "\n".join([*label(surrogate), text])
     return {"missing": [{"run": str(given.folder)} for given in plan.missing], "disk_gb": round(gigabytes, 1)}, text
 
 
-def _row(given: Planned, hardware: dict[str, list[Speed]]) -> dict[str, Any]:
+def _row(given: Planned, hardware: dict[str, list[Speed]], surrogate: str | None) -> dict[str, Any]:
     entry, run = given.entry, given.recipe
     images = run.iterations * run.batch_size
     hours = {
@@ -76,7 +82,7 @@ def _row(given: Planned, hardware: dict[str, list[Speed]]) -> dict[str, Any]:
     return {
         "name": run.model,
         "seed": run.seed,
-        "paper": {"top1": entry.paper, "top5": entry.paper_top5},
+        "paper": None if surrogate else {"top1": entry.paper, "top5": entry.paper_top5},
         "multiply_adds": model_spec(run.model).multiply_adds,
         "iterations": run.iterations,
         "hours": {where: round(value) for where, value in hours.items()},
@@ -84,15 +90,16 @@ def _row(given: Planned, hardware: dict[str, list[Speed]]) -> dict[str, Any]:
     }
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> str:
-    """Networks with the paper's errors in percent and the time on each hardware."""
+def _table(rows: Sequence[dict[str, Any]], surrogate: str | None) -> str:
+    """Networks with the paper's errors in percent, unless they are surrogates, and the time on each hardware."""
     where = list(rows[0]["hours"])
-    head = ("network", "seed", "paper top-1", "top-5", "iterations", *where)
+    papers = () if surrogate else ("paper top-1", "top-5")
+    head = ("network", "seed", *papers, "iterations", *where)
     lines = [
         (
             row["name"],
             str(row["seed"]),
-            *("" if error is None else f"{error:g}" for error in row["paper"].values()),
+            *("" if error is None else f"{error:g}" for error in (row["paper"] or {}).values()),
             f"{row['iterations']:,}",
             *(_time(row["hours"][name]) for name in where),
         )

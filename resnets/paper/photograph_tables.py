@@ -5,7 +5,7 @@ is drawn here, in the real one's layout, and the whole takes minutes on two core
 """
 
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +19,15 @@ from resnets.data.prepare import prepare_imagenet
 from resnets.data.sources import IMAGENET, open_photographs
 from resnets.files import say, write_atomic
 from resnets.paper.curves import save_curves
-from resnets.paper.entries import SURROGATES, Target
+from resnets.paper.entries import Target
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import spread
+from resnets.paper.photograph_claims import GAIN_OF, claims_about, ensemble_claim, top5_row, top5_rows
 from resnets.paper.photographs import ENSEMBLE
 from resnets.paper.plan import Plan, carry_out_missing, plan
+from resnets.paper.surrogates import surrogate_of
 from resnets.paper.tabled import aligned, cells, claims_lines, heading, notes
-from resnets.paper.verdicts import Row, failures, judged, rows_of
+from resnets.paper.verdicts import Judged, Row, failures, judged, rows_of
 
 _ARCHIVES, _FOLDERS = "imagenet-archives", "imagenet-drawn"
 _DRAWN = {"classes": 6, "train": 4, "val": 2}
@@ -70,7 +72,12 @@ class Wanted:
     def facts(self) -> Record:
         """What a record says of it, whatever comes of it."""
         target = {"what": self.what, "title": self.target.title, "source": self.target.source}
-        return {**target, "scale": self.scale, "surrogate": SURROGATES.get(self.scale)}
+        return {**target, "scale": self.scale, "surrogate": self.surrogate}
+
+    @property
+    def surrogate(self) -> str | None:
+        """What its networks are instead of the paper's, in words."""
+        return surrogate_of(self.plan.target.entries, self.scale)
 
     @cached_property
     def plan(self) -> Plan:
@@ -128,22 +135,43 @@ def carried_out(wanted: Wanted, keep: Path | None) -> tuple[Record, str, list[st
         if keep:
             append_once(keep, line)
     rows = rows_of(target, wanted.scale, wanted.seeds, lines, {folder.name: why for folder, why in diverged.items()})
-    claims = [] if wanted.scale == "smoke" else judged(target, rows)
     together = _ensemble(ready, wanted) if wanted.what == ENSEMBLE and not diverged else None
-    said = [heading(target, wanted.scale), _table(rows, wanted.scale), _ensemble_text(together)]
+    claims = _claims(wanted, rows, together, diverged)
+    said = [heading(target, wanted.scale), _table(rows, wanted.surrogate), _ensemble_text(together)]
     figure = save_curves(wanted.what, target, rows, wanted.scale, wanted.out)
-    said += ["\n".join(claims_lines(claims)), "\n".join(notes(rows)), target.remark, str(figure or "")]
+    said += ["\n".join(claims_lines(claims)), "\n".join(notes(rows))]
+    said += ["" if wanted.surrogate else target.remark, str(figure or "")]
     record = {
         **wanted.facts,
         "measured": True,
-        "rows": [{**row.to_dict(), "top5_error": _top5(row)} for row in rows],
+        "rows": [{**row.to_dict(), **_top5_record(row)} for row in rows],
         "protocol": target.protocol,
         "data": wanted.data,
         "claims": [one.to_dict() for one in claims],
         "ensemble": together,
         "figure": figure and str(figure),
     }
-    return record, "\n\n".join(filter(None, said)), failures(rows, claims), list(map(str, diverged))
+    failed = failures([*rows, *top5_rows(rows)], claims)
+    return record, "\n\n".join(filter(None, said)), failed, list(map(str, diverged))
+
+
+def _claims(wanted: Wanted, rows: Sequence[Row], together: Record | None, diverged: Container[Path]) -> list[Judged]:
+    """What the paper claims of the rows; at the scale "smoke" they show nothing."""
+    if wanted.scale == "smoke":
+        return []
+    ten_crops = _by_ten_crops(wanted, diverged) if wanted.what == "table4" else []
+    claims = judged(wanted.target, rows) + claims_about(wanted.what, rows, ten_crops)
+    several = together is not None and len(together["networks"]) > 1
+    return [*claims, ensemble_claim(rows, together, wanted.surrogate)] if together and several else claims
+
+
+def _by_ten_crops(wanted: Wanted, diverged: Container[Path]) -> list[Row]:
+    """The networks of which the gain by dense testing is asked, as lines have them, and run folders that are there."""
+    ten, made = replace(wanted, target=replace(wanted.target, protocol="ten-crop")), wanted.plan
+    lines = [line for line in read_lines(wanted.results) if line.get("protocol") == "ten-crop"]
+    runs = [given for given in (*made.finished, *made.missing) if given.folder not in diverged]
+    lines += [_tested(given.folder, ten) for given in runs if given.entry.name in GAIN_OF]
+    return rows_of(made.target, wanted.scale, wanted.seeds, lines)
 
 
 def _tested(folder: Path, wanted: Wanted) -> Record:
@@ -189,20 +217,36 @@ def _top5(row: Row) -> list[float]:
     return [run["top5_error"] for run in row.runs]
 
 
-def _table(rows: Sequence[Row], scale: str) -> str:
+def _top5_record(row: Row) -> Record:
+    """What a record says of a row's top-5 errors."""
+    found = top5_row(row)
+    band, verdict = (found.band, found.verdict) if found else (None, "")
+    paper = found.paper if found else None
+    return {"top5_error": _top5(row), "paper_top5": paper, "top5_band": band, "top5_verdict": verdict}
+
+
+def _table(rows: Sequence[Row], surrogate: str | None) -> str:
     """Top-1 as `tabled` has it, and top-5 beside it; of a surrogate nothing of the paper's."""
-    lines = [
-        {**cells(row), "top-5": spread(_top5(row)) if row.runs else "", "paper, top-5": _printed(row)} for row in rows
-    ]
-    papers = ("paper", "measured", "paper, top-5", "top-5", "band", "verdict")
-    names = ("network", *(papers if scale == "paper" else ("measured", "top-5")), "hardware", "time")
-    sides = "".join("r" if name in (*papers[:4], "time") else "l" for name in names)
+    lines = [{**cells(row), **_top5_cells(row)} for row in rows]
+    printed = any(row.entry.paper_top5 is not None for row in rows)
+    of_top5 = ("paper, top-5", "top-5", "band, top-5", "verdict, top-5") if printed else ("top-5",)
+    papers = ("paper", "measured", "band", "verdict", *of_top5)
+    names = ("network", *(papers if surrogate is None else ("measured", "top-5")), "hardware", "time")
+    sides = "".join("r" if name in (*_NUMBERS, "time") else "l" for name in names)
     heads = [{"measured": "top-1", "paper": "paper, top-1"}.get(name, name) for name in names]
     return aligned([heads, *([line[name] for name in names] for line in lines)], sides)
 
 
-def _printed(row: Row) -> str:
-    return "" if row.paper is None or row.entry.paper_top5 is None else f"{row.entry.paper_top5:.2f}"
+_NUMBERS = ("paper", "measured", "paper, top-5", "top-5")
+
+
+def _top5_cells(row: Row) -> dict[str, str]:
+    found = top5_row(row)
+    papers = cells(found) if found else {}
+    return {
+        "top-5": spread(_top5(row)) if row.runs else "",
+        **{f"{name}, top-5": papers.get(name, "") for name in ("paper", "band", "verdict")},
+    }
 
 
 def _ensemble_text(found: Record | None) -> str:

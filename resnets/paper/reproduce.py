@@ -16,13 +16,14 @@ from resnets.paper import degradation
 from resnets.paper.costs import recorded, speed_here
 from resnets.paper.counts import counts, network_drawing
 from resnets.paper.curves import save_curves
-from resnets.paper.entries import SCALES, SURROGATES, Target
+from resnets.paper.entries import SCALES, Target
 from resnets.paper.figure7 import figure7
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.photograph_plan import photograph_plan
 from resnets.paper.photograph_tables import Wanted, carried_out, draw_imagenet
 from resnets.paper.photographs import PHOTOGRAPHS
 from resnets.paper.plan import Plan, carry_out_missing, chosen, given_up, plan, plan_text, write_jobs
+from resnets.paper.surrogates import surrogate_of
 from resnets.paper.tabled import aligned, claims_lines, compared, heading, notes, table_text
 from resnets.paper.tables import TABLES
 from resnets.paper.targets import TARGETS
@@ -145,7 +146,7 @@ def _answer(asked: Asked, target: Target, rows: list[Row], out: Path) -> Answer:
         "title": target.title,
         "source": target.source,
         "scale": asked.scale,
-        "surrogate": SURROGATES.get(asked.scale),
+        "surrogate": surrogate_of(target.entries, asked.scale),
         "rows": [{**row.to_dict(), "difference": (less or {}).get(row.entry.name)} for row in rows],
         "against": target.against,
         "claims": [one.to_dict() for one in claims],

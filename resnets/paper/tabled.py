@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from statistics import mean, stdev
 
-from resnets.paper.entries import SURROGATES, Band, Target
+from resnets.paper.entries import Band, Target
 from resnets.paper.markdown import each, listed, seeds_said, spread, table
+from resnets.paper.surrogates import surrogate_of
 from resnets.paper.verdicts import Judged, Row
 from resnets.training.progress import duration
 
@@ -67,8 +68,12 @@ def _band(band: Band | None) -> str:
 
 def heading(target: Target, scale: str) -> str:
     """What is shown, where it is from, and in capitals what makes it a surrogate."""
-    surrogate = f"\nSURROGATE: {SURROGATES[scale]}" if scale in SURROGATES else ""
-    return f"{target.title}; {target.source}; error in %{surrogate}"
+    return "\n".join([f"{target.title}; {target.source}; error in %", *label(surrogate_of(target.entries, scale))])
+
+
+def label(surrogate: str | None) -> list[str]:
+    """The line that stands under every heading of a surrogate, none under others."""
+    return [f"SURROGATE: {surrogate}"] if surrogate else []
 
 
 def _columns(scale: str, less: Differences) -> list[str]:
@@ -119,7 +124,9 @@ def _points(one: Judged) -> str:
             return f" ({one.summary:.2f} points over {each(one.points)} %; asked is {side} {one.asked:g})"
         return f" ({each(one.points)} %; asked is {side} {one.asked:g}{f'; {lost}' if lost else ''})"
     points = ", ".join(f"{value:+.2f}" for value in one.points)
-    return f" ({points} points; asked are more than {one.asked:g}{' in every seed' if one.claim.every_seed else ''})"
+    less_or_more = "less" if one.claim.below else "more"
+    where = " in every seed" if one.claim.every_seed else ""
+    return f" ({points} points; asked are {less_or_more} than {one.asked:g}{where})"
 
 
 def compared(target: Target) -> str:
