@@ -32,7 +32,7 @@ _WORDS = ("resnets", "study", "responses")
 
 @dataclass(frozen=True, kw_only=True)
 class Responses:
-    """Those of the runs of a target."""
+    """Those of the runs of a target: found in lines, or measured."""
 
     target: Target
     scale: str
@@ -49,8 +49,12 @@ class Responses:
 
     def found(self) -> dict[str, list[Record]]:
         """By name of an entry what was measured of it, one a seed."""
-        networks = _networks([*_lines(self.source), *_lines(self.out / KEPT)])
+        networks = self._known()
         return {entry.name: self._of(entry, networks) for entry in self.target.entries}
+
+    def _known(self) -> list[Record]:
+        """All networks of the results and of the lines beside the runs."""
+        return _networks([*_lines(self.source), *_lines(self.out / KEPT)])
 
     def _of(self, entry: Entry, networks: Sequence[Record]) -> list[Record]:
         mine = [_newest(entry.planned(self.scale, seed), networks) for seed in self.seeds]
@@ -72,7 +76,7 @@ class Responses:
 
     def unmeasured(self) -> list[Planned]:
         """The finished runs that have not been measured."""
-        networks = _networks([*_lines(self.source), *_lines(self.out / KEPT)])
+        networks = self._known()
         return [given for given in self._weights().finished if _newest(given.recipe, networks) is None]
 
     def measure(self, device: str, results: Path | None) -> None:
