@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jaxtyping
 import pytest
@@ -24,6 +25,7 @@ from resnets.cli import main  # noqa: E402
 from resnets.models import identify, preact, resnet  # noqa: E402
 from resnets.models.catalog import blueprint  # noqa: E402
 from resnets.models.stages import below  # noqa: E402
+from resnets.paper import entries  # noqa: E402
 from resnets.training.recipe import override  # noqa: E402
 
 TINY = (
@@ -88,3 +90,13 @@ def blank(monkeypatch: pytest.MonkeyPatch) -> None:
 def copy(run: Path, tmp_path: Path) -> Path:
     """A copy of `run`, to be changed."""
     return Path(shutil.copytree(run, tmp_path / "copy"))
+
+
+@pytest.fixture
+def tiny_smoke(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scale "smoke" with the nets of 8 layers: two seconds a run."""
+
+    def seconds_only(given: Any) -> Any:
+        return override(entries.seconds_only(given), [*TINY, "iterations=6", "evaluate_every=6", "checkpoint_every=6"])
+
+    monkeypatch.setitem(entries.SCALES, "smoke", seconds_only)

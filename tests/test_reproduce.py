@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TINY
 from test_verdicts import NET, line
 
 from resnets.classification.recipes import recipe
@@ -18,7 +17,6 @@ from resnets.classification.record import append_result
 from resnets.cli import main
 from resnets.files import alone
 from resnets.models.catalog import model_spec
-from resnets.paper import entries
 from resnets.paper.costs import Speed, recorded
 from resnets.paper.lines import read_lines
 from resnets.paper.photographs import PHOTOGRAPHS
@@ -27,16 +25,6 @@ from resnets.paper.reproduce import WHAT
 from resnets.paper.tables import TABLES
 from resnets.paper.targets import TARGETS
 from resnets.training.recipe import override
-
-
-@pytest.fixture
-def tiny_smoke(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scale "smoke" with the nets of 8 layers: two seconds a run."""
-
-    def seconds_only(given: Any) -> Any:
-        return override(entries.seconds_only(given), [*TINY, "iterations=6", "evaluate_every=6", "checkpoint_every=6"])
-
-    monkeypatch.setitem(entries.SCALES, "smoke", seconds_only)
 
 
 def _json(capsys: pytest.CaptureFixture[str], words: list[str], status: int = 0) -> dict[str, Any]:

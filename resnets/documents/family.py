@@ -10,7 +10,7 @@ from resnets.classification.papers import PAPERS, RESNET, Paper, paper_of
 from resnets.documents.units import image, panels
 from resnets.models import rows
 from resnets.models.catalog import ModelSpec, list_models, model_spec
-from resnets.paper.lines import Record, read_lines
+from resnets.paper.lines import Record, read_runs
 from resnets.paper.markdown import conditions, listed, missing, spread, table
 from resnets.paper.published import PUBLISHED, Published, columns
 from resnets.report.unit_drawing import units_width
@@ -135,7 +135,7 @@ FIRST = "resnets train cifar10-preact_resnet20 iterations=6400 milestones=3200,4
 
 def runs(results: Path) -> str:
     """The runs of the family in `cifar10.jsonl`, each way beside the runs of what it changes: seed by seed."""
-    lines = read_lines(results / "cifar10.jsonl")
+    lines = read_runs(results / "cifar10.jsonl")
     ours: dict[tuple[str, str, int], list[Record]] = {}
     for line in lines:
         if paper_of(line["model"]) is not RESNET or _changes(line):

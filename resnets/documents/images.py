@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from resnets.documents.units import UNITS, draw_units, image, unit_records
 from resnets.paper.curves import curves_figure
-from resnets.paper.lines import Record, papers_own, read_lines
+from resnets.paper.lines import Record, papers_own, read_lines, read_runs
 from resnets.paper.published import test_error
 from resnets.paper.studies import STUDIES, draw
 from resnets.paper.targets import TARGETS
@@ -62,7 +62,7 @@ def draw_cifar10(runs: list[Record]) -> Figure:
 
 def short_runs(what: str, results: Path) -> list[Record]:
     """The curves of the networks of a target by the short schedule."""
-    lines = read_lines(results / "cifar10.jsonl")
+    lines = read_runs(results / "cifar10.jsonl")
     rows = rows_of(TARGETS[what], "short", sorted({line["seed"] for line in lines}), lines)
     return [
         {"name": row.entry.name, "seed": run["seed"], "curve": run["curve"]}
@@ -81,7 +81,7 @@ def draw_short(what: str, runs: list[Record]) -> Figure:
 
 def newest_study(what: str, results: Path) -> list[Record]:
     """The newest line of a study in `studies.jsonl`, but for what says when and where; none where there is none."""
-    lines = [line for line in read_lines(results / "studies.jsonl") if line["study"] == what]
+    lines = [line for line in read_lines(results / "studies.jsonl") if line.get("study") == what]
     aside = ("environment", "device", "date", "command")
     return [{name: value for name, value in line.items() if name not in aside} for line in lines[-1:]]
 

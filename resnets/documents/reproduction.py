@@ -8,7 +8,7 @@ from resnets.documents.images import SHORT, short_runs
 from resnets.documents.studied import studied
 from resnets.paper.counts import counts_markdown
 from resnets.paper.entries import SURROGATES, Target
-from resnets.paper.lines import Record, read_lines
+from resnets.paper.lines import Record, read_runs
 from resnets.paper.markdown import conditions, each, in_docs, listed, missing, table
 from resnets.paper.photographs import PHOTOGRAPHS
 from resnets.paper.reproduce import listing
@@ -69,7 +69,7 @@ def _measured(lines: Sequence[Record], names: Iterable[str] = TARGETS) -> list[_
 
 def in_short(results: Path) -> str:
     """How much of each target was measured and how it came out; by name all that did not come out, or was not begun."""
-    measured = _measured(read_lines(results / "cifar10.jsonl"))
+    measured = _measured(read_runs(results / "cifar10.jsonl"))
     if not measured:
         return missing(_COMMAND)
     head = ("what", "scale", "networks measured", "inside their band, or better", "claims that hold")
@@ -124,7 +124,7 @@ def _failed(one: _Measured) -> list[str]:
 
 def reproduced(results: Path) -> str:
     """All targets of which something was measured, at the paper's scale and at shorter ones."""
-    lines = read_lines(results / "cifar10.jsonl")
+    lines = read_runs(results / "cifar10.jsonl")
     parts = {name: _target(name, lines) for name in TARGETS if name != "choices"}
     for name, image in SHORT.items():
         if short_runs(name, results):
@@ -137,7 +137,7 @@ _COMMAND = "resnets reproduce table6 --results results/cifar10.jsonl"
 
 def choices(results: Path) -> str:
     """What it changes to read the paper otherwise where it is silent."""
-    found = _target("choices", read_lines(results / "cifar10.jsonl"))
+    found = _target("choices", read_runs(results / "cifar10.jsonl"))
     return found or missing("resnets reproduce choices --scale short --results results/cifar10.jsonl")
 
 

@@ -7,7 +7,7 @@ from statistics import mean
 
 from resnets.classification.recipes import departures, is_papers, recipe
 from resnets.documents.images import CIFAR10, cifar10_runs
-from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines
+from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines, read_runs
 from resnets.paper.markdown import conditions, each, listed, missing, spread, table
 from resnets.paper.published import test_error
 from resnets.paper.targets import entry_of
@@ -30,7 +30,7 @@ def cifar10(results: Path) -> str:
 
 def errors(results: Path) -> str:
     """All runs of `cifar10.jsonl` in short: a row for each recipe, schedule and precision, whatever they ran on."""
-    lines = read_lines(results / "cifar10.jsonl")
+    lines = read_runs(results / "cifar10.jsonl")
     if not lines:
         return missing(_COMMAND)
     rows = []
@@ -46,7 +46,7 @@ def errors(results: Path) -> str:
 
 def runs(results: Path) -> str:
     """A table for each recipe of `cifar10.jsonl`, a row for each schedule and hardware."""
-    lines = read_lines(results / "cifar10.jsonl")
+    lines = read_runs(results / "cifar10.jsonl")
     return "\n\n".join(_section(*group) for group in grouped(lines, _recipe_of)) or missing(_COMMAND)
 
 

@@ -13,7 +13,7 @@ def studied(results: Path) -> str:
     """The newest answer to each question that was asked: its figure, and what came of it."""
     parts = []
     for what, (title, words) in _SAID.items():
-        lines = [line for line in read_lines(results / "studies.jsonl") if line["study"] == what]
+        lines = [line for line in read_lines(results / "studies.jsonl") if line.get("study") == what]
         if not lines:
             continue
         picture = f"![{title}]({in_docs(study_image(what))})"

@@ -39,7 +39,7 @@ def papers_own(results: Path) -> dict[Net, list[Record]]:
     Of several lines with one seed the newest stands: the others are the same run, recorded or made once more.
     """
     newest: dict[tuple[Net, int], Record] = {}
-    for line in read_lines(results / "cifar10.jsonl"):
+    for line in read_runs(results / "cifar10.jsonl"):
         all_of_it = line["data"]["name"] == "cifar10" and not line["data"]["validation_images"]
         if (
             all_of_it
@@ -56,6 +56,11 @@ def papers_own(results: Path) -> dict[Net, list[Record]]:
 def grouped(lines: Iterable[Record], key: Callable[[Record], Any]) -> list[tuple[Any, list[Record]]]:
     """Lines by `key`, the groups in the order of the keys, in each the lines by seed."""
     return [(k, list(group)) for k, group in groupby(sorted(lines, key=lambda x: (key(x), x["seed"])), key=key)]
+
+
+def read_runs(path: Path) -> list[Record]:
+    """Those of runs: `resnets reproduce figure7` may have added measured responses to the same file."""
+    return [line for line in read_lines(path) if "study" not in line]
 
 
 def read_lines(path: Path) -> list[Record]:

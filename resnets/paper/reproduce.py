@@ -13,11 +13,12 @@ from typing import Any
 
 from resnets.files import say
 from resnets.paper import degradation
-from resnets.paper.costs import recorded, speed_here
+from resnets.paper import figure7 as responses
+from resnets.paper.costs import Speed, recorded, speed_here
 from resnets.paper.counts import counts, network_drawing
 from resnets.paper.curves import save_curves
 from resnets.paper.entries import SCALES, Target
-from resnets.paper.figure7 import figure7
+from resnets.paper.kept_responses import Responses, has_responses
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.photograph_plan import photograph_plan
 from resnets.paper.photograph_tables import Wanted, carried_out, draw_imagenet
@@ -31,6 +32,8 @@ from resnets.paper.verdicts import Row, differences, failures, judged, lost, row
 
 RESULTS, PHOTOGRAPH_RESULTS = Path("results/cifar10.jsonl"), Path("results/imagenet.jsonl")
 """In a checkout: the recorded runs."""
+STUDIES = Path("results/studies.jsonl")
+"""And what was found in them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +89,7 @@ def reproduce(asked: Asked) -> Answer:
         raise ValueError(f"scale is {asked.scale!r}, allowed are {', '.join(SCALES)}")
     if asked.photographs and asked.what not in PHOTOGRAPHS:
         raise ValueError(f"photographs is {asked.photographs!r}, allowed for {', '.join(PHOTOGRAPHS)} only")
-    if asked.what not in (*TARGETS, *PHOTOGRAPHS):
+    if asked.what not in (*TARGETS, *PHOTOGRAPHS, "figure7"):
         given = {"scale": asked.scale != "paper", "only": asked.only, "jobs": asked.jobs}
         given["seeds"] = asked.seeds and asked.what != "degradation"
         if names := [name for name, value in given.items() if value]:
@@ -98,40 +101,55 @@ def reproduce(asked: Asked) -> Answer:
 # What training brings back
 
 
+@dataclass(frozen=True)
+class _Ran:
+    """The plan of what was missing, and what became of it; where nothing was to be run, what it would cost."""
+
+    made: Plan
+    speed: Speed | None
+    run: bool
+    done: list[Record]
+    diverged: dict[Path, str]
+
+
 def _training(asked: Asked) -> Answer:
     target = chosen(TARGETS[asked.what], asked.only)
     out = asked.out or Path("runs/reproduction")
     seeds = [0, 1, 2] if asked.seeds is None else asked.seeds
-    source = asked.results or RESULTS
-    lines = read_lines(source)
-    made = plan(target, asked.scale, seeds, lines, out)
-    speeds = recorded(lines, source.parent)
+    lines = read_lines(asked.results or RESULTS)
+    ran = _carried_out(asked, plan(target, asked.scale, seeds, lines, out), lines)
+    why = {folder.name: text for folder, text in ran.diverged.items()}
+    rows = rows_of(target, asked.scale, seeds, [*ran.made.lines, *ran.done], why)
+    return _with_missing(asked, ran, _answer(asked, target, rows, out))
+
+
+def _carried_out(asked: Asked, made: Plan, lines: list[Record]) -> _Ran:
+    """Runs what is missing, or writes a script of it, or neither, as it is asked."""
+    speeds = recorded(lines, (asked.results or RESULTS).parent)
     speed = speed_here([given.recipe for given in made.missing], speeds, asked.device) if made.missing else None
     if asked.jobs and made.missing:
         write_jobs(made, asked.jobs, asked.results)
-    train = asked.train and not asked.jobs
-    if train:
+    run = asked.train and not asked.jobs
+    if run:
         say(plan_text(made, speed))
-    done, diverged = carry_out_missing(made, asked.device, asked.results) if train else ([], made.diverged)
-    why = {folder.name: text for folder, text in diverged.items()}
-    rows = rows_of(target, asked.scale, seeds, [*made.lines, *done], why)
-    answer = _answer(asked, target, rows, out)
-    missing = {str(given.folder): given for given in made.missing} if not train else {}
-    answer.record["missing"] = [
-        {"run": name, "seconds": speed and round(speed.seconds(given.recipe))} for name, given in missing.items()
-    ]
-    answer.record["cost_from"] = speed and speed.said
-    answer.record["jobs"] = str(asked.jobs) if asked.jobs and made.missing else None
-    return Answer(
-        {**answer.record, "diverged": {str(folder): text for folder, text in diverged.items()}},
-        _with_missing(answer.text, made, speed) if not train else answer.text,
-        answer.failures,
-        answer.diverged,
-    )
+    done, diverged = carry_out_missing(made, asked.device, asked.results) if run else ([], made.diverged)
+    return _Ran(made, speed, run, done, diverged)
 
 
-def _with_missing(text: str, made: Plan, speed: Any) -> str:
-    return f"{text}\n\n{plan_text(made, speed)}"
+def _with_missing(asked: Asked, ran: _Ran, answer: Answer) -> Answer:
+    """The answer with what is missing and what that costs, and what has diverged."""
+    made, speed = ran.made, ran.speed
+    missing = {str(given.folder): given for given in made.missing} if not ran.run else {}
+    more = {
+        "missing": [
+            {"run": name, "seconds": speed and round(speed.seconds(given.recipe))} for name, given in missing.items()
+        ],
+        "cost_from": speed and speed.said,
+        "jobs": str(asked.jobs) if asked.jobs and made.missing else None,
+        "diverged": {str(folder): why for folder, why in ran.diverged.items()},
+    }
+    text = answer.text if ran.run else f"{answer.text}\n\n{plan_text(made, speed)}"
+    return Answer({**answer.record, **more}, text, answer.failures, answer.diverged)
 
 
 def _answer(asked: Asked, target: Target, rows: list[Row], out: Path) -> Answer:
@@ -154,6 +172,21 @@ def _answer(asked: Asked, target: Target, rows: list[Row], out: Path) -> Answer:
     }
     unexpected = [str(out / row.entry.folder(row.scale, seed)) for row in lost(rows, claims) for seed in row.diverged]
     return Answer(record, "\n\n".join(filter(None, parts)), failures(rows, claims), unexpected)
+
+
+def _figure7(asked: Asked) -> Answer:
+    """Figure 7: runs of Figure 6, measured once they have finished."""
+    out, source = asked.out or Path("runs/reproduction"), asked.results or STUDIES
+    target = chosen(responses.TARGET, asked.only)
+    measured = Responses(target=target, scale=asked.scale, asked=asked.seeds, source=source, out=out)
+    began = has_responses(source)
+    lines = read_lines(asked.results or RESULTS)
+    ran = _carried_out(asked, measured.plan(lines), lines)
+    if ran.run:
+        measured.measure(asked.device, asked.results)
+    remarks = measured.remarks(ran.made if not ran.run else None, asked.results, began)
+    answer = responses.figure7(target, asked.scale, measured.found(), remarks, out if ran.run else None)
+    return _with_missing(asked, ran, Answer(*answer, list(map(str, ran.diverged))))
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -207,10 +240,6 @@ def _photographs(asked: Asked) -> Answer:
     return Answer(*carried_out(wanted, asked.results))
 
 
-def _figure7(asked: Asked) -> Answer:
-    return Answer(*figure7((asked.results or RESULTS).parent))
-
-
 def _printed(asked: Asked) -> Answer:
     """A table that nothing here measures yet: what the paper prints."""
     printed = TABLES[asked.what]
@@ -244,7 +273,10 @@ _TITLES: dict[str, tuple[str, str]] = {
     **{name: (target.title, f"{len(target.entries)} networks; needs ImageNet") for name, target in PHOTOGRAPHS.items()},
     "table1": (TABLES["table1"].title, "computed"),
     "figure3": ("plain-34 and ResNet-34 drawn from the networks", "computed"),
-    "figure7": ("standard deviations of layer responses", "from `resnets study responses`"),
+    "figure7": (
+        "standard deviations of layer responses",
+        f"{len(responses.TARGET.entries)} networks trained, then measured",
+    ),
     "degradation": ("deeper plain nets train worse, on handwritten digits", "trained in minutes, a surrogate"),
 }
 
