@@ -74,9 +74,11 @@ def short_runs(what: str, results: Path) -> list[Record]:
 
 def draw_short(what: str, runs: list[Record]) -> Figure:
     """Their figure as a surrogate, which it says."""
-    entries = {entry.name: entry for entry in TARGETS[what].entries}
+    target = TARGETS[what]
+    entries = {entry.name: entry for entry in target.entries}
     names = dict.fromkeys(run["name"] for run in runs)
-    return curves_figure([Row(entries[n], "short", [run for run in runs if run["name"] == n]) for n in names], "short")
+    rows = [Row(entries[name], "short", [run for run in runs if run["name"] == name]) for name in names]
+    return curves_figure(target, rows, "short")
 
 
 def newest_study(what: str, results: Path) -> list[Record]:

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from resnets.paper.entries import SURROGATES, Target
 from resnets.paper.verdicts import Row
-from resnets.report.figures import Curve, degradation, error_curves, save_png
+from resnets.report.figures import Curve, degradation, error_curves, save_png, training_and_test
+from resnets.report.style import say_surrogate
 
 _AXES = {
     ("cifar10", "paper"): (0.0, 20.0),
@@ -28,19 +29,20 @@ def save_curves(what: str, target: Target, rows: Sequence[Row], scale: str, out:
         return None
     path = out / (f"{what}.png" if scale == "paper" else f"{what}-{scale}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
-    return save_png(curves_figure(rows, scale), path)
+    return save_png(curves_figure(target, rows, scale), path)
 
 
-def curves_figure(rows: Sequence[Row], scale: str) -> Figure:
-    """Error curves as the paper's Figures 4 and 6 have them, or in one panel where a row is none of their nets.
+def curves_figure(target: Target, rows: Sequence[Row], scale: str) -> Figure:
+    """Error curves as the paper's Figures 1, 4 and 6 have them, or in one panel where a row is none of their nets.
 
     In one panel are the seeds that all rows have, or all where they have none in common.
     """
     drawn = {row.entry.name: seeds for row in rows if (seeds := _curves(row))}
     named = [match for name in drawn if (match := _NETS.fullmatch(name))]
-    figure = _two_panels(named, drawn, scale) if len(named) == len(drawn) else error_curves(_paired(drawn))
+    whole = len(named) == len(drawn)
+    figure = _in_panels(named, drawn, scale, target.apart) if whole else error_curves(_paired(drawn))
     if scale in SURROGATES:
-        figure.suptitle(f"A surrogate: {SURROGATES[scale]}", fontsize=10)
+        say_surrogate(figure, SURROGATES[scale])
     return figure
 
 
@@ -58,8 +60,8 @@ def _paired(drawn: dict[str, dict[int, Curve]]) -> list[Curve]:
     return [curve for seeds in drawn.values() for seed, curve in seeds.items() if seed in common or not common]
 
 
-def _two_panels(named: Sequence[re.Match[str]], drawn: dict[str, dict[int, Curve]], scale: str) -> Figure:
-    """Plain nets at the left, residual ones at the right."""
+def _in_panels(named: Sequence[re.Match[str]], drawn: dict[str, dict[int, Curve]], scale: str, apart: bool) -> Figure:
+    """Plain nets at the left, residual ones at the right; or, `apart`, training error and test error of plain nets."""
     nets: dict[str, dict[int, list[Curve]]] = {"plain": {}, "resnet": {}}
     bottom, top = _AXES.get((named[0][1], scale), _WHOLE) if named else _WHOLE
     for match in named:
@@ -67,4 +69,6 @@ def _two_panels(named: Sequence[re.Match[str]], drawn: dict[str, dict[int, Curve
     ends = [curve.test_error[-1] or 0.0 for seeds in drawn.values() for curve in seeds.values()]
     if scale in SURROGATES and (highest := max(ends, default=0.0)) > top:
         bottom, top = (bottom, _HIGHER) if highest < _HIGHER else _WHOLE
+    if apart:
+        return training_and_test(nets["plain"], bottom=bottom, top=top)
     return degradation(nets["plain"], nets["resnet"], bottom=bottom, top=top)
