@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 
 from resnets.paper.entries import SURROGATES, Target
 from resnets.paper.verdicts import Row
-from resnets.report.figures import Curve, degradation, error_curves, save_png, training_and_test
-from resnets.report.style import say_surrogate
+from resnets.report.curves import Curve, error_curves
+from resnets.report.degradation import degradation, training_and_test
+from resnets.report.style import save_png, say_surrogate
 
 _AXES = {
     ("cifar10", "paper"): (0.0, 20.0),
