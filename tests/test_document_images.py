@@ -11,8 +11,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from resnets.documents import images
 from resnets.documents.blocks import BLOCKS
+from resnets.documents.curve_figures import draw_cifar10, draw_short
 from resnets.documents.filling import main
-from resnets.documents.images import CIFAR10, SHORT, cifar10_runs, draw_cifar10, draw_short, short_runs, stale_figures
+from resnets.documents.images import CIFAR10, SHORT, cifar10_runs, short_runs, stale_figures
 from resnets.paper import published
 from resnets.paper.published import BANDS, MEAN_BANDS
 

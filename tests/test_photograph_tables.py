@@ -70,7 +70,7 @@ def test_figure_4_has_the_papers_axes() -> None:
     target = PHOTOGRAPHS["figure4"]
     curve = {"steps": [1, 2], "train_error": [50.0, 40.0], "test_error": [50.0, 35.0]}
     rows = rows_of(target, "paper", [0], [{**line(e.recipe, 0, 30.0), "curve": curve} for e in target.entries])
-    left, right = curves_figure(rows, "paper").axes
+    left, right = curves_figure(target, rows, "paper").axes
     assert (left.get_title("left"), right.get_title("left")) == ("Plain networks", "Residual networks")
     assert left.get_ylim() == right.get_ylim() == (20, 60)
     assert len([one for one in left.lines if one.get_gid() and "test:mean" in str(one.get_gid())]) == 2

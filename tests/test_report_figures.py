@@ -118,8 +118,6 @@ def test_bad_input_is_refused() -> None:
         figures.confusion(np.zeros((2, 3)), ["a", "b"])
     with pytest.raises(ValueError, match="captions"):
         figures.mistakes(np.zeros((2, 3, 8, 8), np.uint8), ["one"])
-    with pytest.raises(ValueError, match="no run"):
-        figures.degradation({}, {})
 
 
 def test_learning_rate() -> None:
@@ -181,50 +179,6 @@ def test_mistakes_show_honest_pixels() -> None:
 def test_mistakes_of_several_sizes() -> None:
     pictures = [np.zeros((3, 200, 100), np.uint8), np.zeros((3, 8, 8), np.uint8)]
     figures.to_png_base64(figures.mistakes(pictures, ["a", "b"]), dpi=50)
-
-
-def test_degradation() -> None:
-    plain = {20: [curve(final=9.0), curve(final=10.0)], 56: [curve(final=13.0)], 110: [curve(final=64.0)]}
-    residual = {20: [curve(final=8.0)]}
-    figure = figures.degradation(plain, residual)
-    mean = line(figure, "plain:20:train:mean")
-    np.testing.assert_allclose(points(figure, "plain:20:train:mean")[-1, 1], 9.5)
-    assert mean.is_dashed()
-    thin = line(figure, "plain:20:test:0")
-    assert thin.get_linewidth() < line(figure, "plain:20:test:mean").get_linewidth()
-    ours = line(figure, "ResNet:20:test:mean", panel=1)
-    assert ours.get_color() == line(figure, "plain:20:test:mean").get_color()
-    assert "110 layers: above the figure" in texts(figure)
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Plain networks", "Residual networks"]
-    figures.to_svg(figures.degradation(plain, {}))
-
-
-def test_the_papers_end_is_marked_beside_each_net() -> None:
-    plain = {20: [curve(final=9.0, published=9.7)] * 2, 56: [curve(final=13.0, published=25.0)]}
-    residual = {20: [curve(final=8.0, published=8.75)], 110: [curve(final=6.0)]}
-    figure = figures.degradation(plain, residual)
-    marks = [[str(one.get_gid()) for one in axes.lines if "published" in str(one.get_gid())] for axes in figure.axes]
-    assert marks == [["plain:20:published"], ["ResNet:20:published"]]  # 25 % is above the figure
-    mark = line(figure, "ResNet:20:published", panel=1)
-    np.testing.assert_array_equal(mark.get_xydata(), [[1, 8.75]])
-    assert mark.get_color() == line(figure, "ResNet:20:test:mean", panel=1).get_color()
-    assert "the paper's final test error" in texts(figure)
-    assert "the paper's final test error" not in texts(figures.degradation({20: [curve()]}, residual | {20: [curve()]}))
-
-
-def test_a_family_without_runs_has_no_panel() -> None:
-    figure = figures.degradation({20: []}, {20: [curve()]})
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Residual networks"]
-    assert figure.axes[0].get_ylabel() == "error (%)"
-
-
-def test_the_mean_is_over_steps_that_all_seeds_have() -> None:
-    seeds = [
-        Curve("a", [1, 2, 3], [4.0, 4.0, 4.0], [None] * 3),
-        Curve("b", [2, 3], [6.0, math.nan], [None] * 2),
-    ]
-    figure = figures.degradation({20: seeds}, {})
-    assert points(figure, "plain:20:train:mean").tolist() == [[2, 5]]
 
 
 def test_names_that_no_font_can_draw(monkeypatch: pytest.MonkeyPatch) -> None:

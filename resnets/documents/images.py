@@ -1,13 +1,13 @@
 """Figures of documents, drawn from results and from networks by the command of `documents`, never by hand.
 
-The bytes of a PNG differ between versions of matplotlib. So each carries a digest of the data drawn in it, and of
-nothing else: where that is the digest of today's data, the figure is up to date.
+The bytes of a PNG differ between versions of matplotlib. So each carries two digests, of the data drawn in it and of
+the code that drew it, and of nothing else: where they are those of today, the figure is up to date.
 """
 
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,29 +15,45 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
 
+from resnets.documents.curve_figures import draw_cifar10, draw_short
+from resnets.documents.drawing_code import digest_of_code
 from resnets.documents.units import UNITS, draw_units, image, unit_records
-from resnets.paper.curves import curves_figure
+from resnets.models.catalog import model_spec, row, skeleton
+from resnets.models.outline import outline
+from resnets.paper.degradation_figure import degradation_figure
 from resnets.paper.lines import Record, papers_own, read_lines, read_runs
 from resnets.paper.published import test_error
-from resnets.paper.studies import STUDIES, draw
+from resnets.paper.studies import STUDIES
+from resnets.paper.study_figures import draw
 from resnets.paper.targets import TARGETS
-from resnets.paper.verdicts import Row, rows_of
-from resnets.report.figures import Curve, degradation, save_png
+from resnets.paper.verdicts import rows_of
+from resnets.report.drawing import DOTS, network_figure
+from resnets.report.style import save_png
 
 CIFAR10 = "docs/images/cifar10.png"
 SHORT = {name: f"docs/images/{name}-short.png" for name in ("figure6", "shortcuts", "three-times")}
 """By the name of a target the figure of its runs by the short schedule; that of `figure6` shows `table6` too."""
-_DIGEST = "SHA-256 of the data"
-"""The text in the PNG that holds the digest."""
+DEGRADATION, NETWORK = "docs/images/degradation.png", "docs/images/network.png"
+_DRAWN = "cifar_resnet20"
+"""The network of that figure."""
+_DATA, _CODE = "SHA-256 of the data", "SHA-256 of the drawing code"
+"""The texts in the PNG that hold the digests."""
 
 
 @dataclass(frozen=True)
 class DocumentFigure:
     """A figure that is a function of plain data, and of nothing but them."""
 
-    data: Callable[[Path], list[Record]]
-    """From the folder of results to what is drawn; empty where there is nothing to draw, and then no figure."""
+    data: Callable[[Path], list[Record] | None]
+    """From the folder of results to what is drawn; empty where there is nothing to draw, and then no figure.
+
+    None where the results are older than the habit of recording what is drawn: the figure stays as it is.
+    """
     draw: Callable[[list[Record]], Figure]
+    code: tuple[str, ...]
+    """The modules that draw it; those of `resnets.report` that they import count, too."""
+    dots: int = 150
+    """To the inch."""
 
 
 def cifar10_runs(results: Path) -> list[Record]:
@@ -48,16 +64,6 @@ def cifar10_runs(results: Path) -> list[Record]:
         for line in lines
         if "curve" in line
     ]
-
-
-def draw_cifar10(runs: list[Record]) -> Figure:
-    """The paper's Figure 6, as far as its nets have been run."""
-    nets: dict[str, dict[int, list[Curve]]] = {"plain": {}, "resnet": {}}
-    for run in runs:
-        name = f"{run['family']}-{run['depth']}"
-        curve = Curve(name, run["steps"], run["train_error"], run["test_error"], run["published"])
-        nets[run["family"]].setdefault(run["depth"], []).append(curve)
-    return degradation(nets["plain"], nets["resnet"])
 
 
 def short_runs(what: str, results: Path) -> list[Record]:
@@ -72,13 +78,6 @@ def short_runs(what: str, results: Path) -> list[Record]:
     ]
 
 
-def draw_short(what: str, runs: list[Record]) -> Figure:
-    """Their figure as a surrogate, which it says."""
-    entries = {entry.name: entry for entry in TARGETS[what].entries}
-    names = dict.fromkeys(run["name"] for run in runs)
-    return curves_figure([Row(entries[n], "short", [run for run in runs if run["name"] == n]) for n in names], "short")
-
-
 def newest_study(what: str, results: Path) -> list[Record]:
     """The newest line of a study in `studies.jsonl`, but for what says when and where; none where there is none."""
     lines = [line for line in read_lines(results / "studies.jsonl") if line.get("study") == what]
@@ -86,18 +85,59 @@ def newest_study(what: str, results: Path) -> list[Record]:
     return [{name: value for name, value in line.items() if name not in aside} for line in lines[-1:]]
 
 
+def demonstration(results: Path) -> list[Record] | None:
+    """The curves of the newest demonstration on digits, and of what they are a surrogate; older lines have none."""
+    lines = read_lines(results / "degradation.jsonl")[-1:]
+    if any("curves" not in row for line in lines for row in line["table"]):
+        return None
+    drawn = [[{"net": row["net"], "curves": row["curves"]} for row in line["table"]] for line in lines]
+    return [{"table": table, "surrogate": line["surrogate"]} for table, line in zip(drawn, lines, strict=True)]
+
+
+def draw_demonstration(lines: list[Record]) -> Figure:
+    """Its figure."""
+    return degradation_figure(lines[0])
+
+
+def network(results: Path) -> list[Record]:
+    """What the drawing of a network shows of it. Nothing of it was measured."""
+    spec, size = model_spec(_DRAWN), row(_DRAWN).input_size
+    counts = {"layers": spec.layers, "parameters": spec.params, "input_size": size}
+    return [{"network": _DRAWN, **counts, "outline": asdict(outline(skeleton(_DRAWN), size))}]
+
+
+def draw_network(records: list[Record]) -> Figure:
+    """Drawn from its definition, of which the records tell all."""
+    return network_figure(records[0]["network"])
+
+
 def study_image(what: str) -> str:
     """The path of a study's figure in the checkout."""
     return f"docs/images/studies/{what}.png"
 
 
+def draw_study(lines: list[Record]) -> Figure:
+    """The figure of that line."""
+    return draw(lines[0])
+
+
+_CURVES = ("resnets.documents.curve_figures", "resnets.report.degradation")
+_TARGETS = (*_CURVES, "resnets.paper.curves", "resnets.paper.entries")
+_DEMONSTRATION = ("resnets.paper.degradation_figure",)
+_STUDIES = ("resnets.paper.study_figures",)
+_UNITS = ("resnets.report.unit_drawing",)
+_NETWORK = ("resnets.report.drawing",)
+
 FIGURES: dict[str, DocumentFigure] = {
-    CIFAR10: DocumentFigure(cifar10_runs, draw_cifar10),
-    **{path: DocumentFigure(partial(short_runs, what), partial(draw_short, what)) for what, path in SHORT.items()},
+    CIFAR10: DocumentFigure(cifar10_runs, draw_cifar10, _CURVES),
     **{
-        study_image(what): DocumentFigure(partial(newest_study, what), lambda lines: draw(lines[0])) for what in STUDIES
+        path: DocumentFigure(partial(short_runs, what), partial(draw_short, what), _TARGETS)
+        for what, path in SHORT.items()
     },
-    **{image(figure): DocumentFigure(partial(unit_records, figure), draw_units) for figure in UNITS},
+    DEGRADATION: DocumentFigure(demonstration, draw_demonstration, _DEMONSTRATION),
+    NETWORK: DocumentFigure(network, draw_network, _NETWORK, DOTS),
+    **{study_image(what): DocumentFigure(partial(newest_study, what), draw_study, _STUDIES) for what in STUDIES},
+    **{image(figure): DocumentFigure(partial(unit_records, figure), draw_units, _UNITS) for figure in UNITS},
 }
 """By path in the checkout."""
 
@@ -105,14 +145,14 @@ FIGURES: dict[str, DocumentFigure] = {
 def stale_figures(root: Path, results: Path) -> dict[Path, Callable[[], Any]]:
     """Of `FIGURES` in the checkout at `root` those that are not up to date, and what makes each so.
 
-    A figure is drawn where it is absent or of other data, and removed where there is nothing to draw.
+    A figure is drawn where it is absent, of other data or by other code, and removed where there is nothing to draw.
     """
     found: dict[Path, Callable[[], Any]] = {}
     for name, figure in FIGURES.items():
         path, data = root / name, figure.data(results)
-        if data and _digest_in(path) != digest(data):
+        if data and _texts_in(path) != _texts(figure, data):
             found[path] = partial(_save, figure, data, path)
-        elif not data and path.exists():
+        elif data == [] and path.exists():
             found[path] = path.unlink
     return found
 
@@ -122,15 +162,20 @@ def digest(data: list[Record]) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
-def _digest_in(path: Path) -> str | None:
-    """The digest that the PNG carries, None where there is no such file or no digest in it."""
+def _texts(figure: DocumentFigure, data: list[Record]) -> dict[str, str]:
+    """What the PNG of a figure carries today."""
+    return {_DATA: digest(data), _CODE: digest_of_code(figure.code)}
+
+
+def _texts_in(path: Path) -> dict[str, str | None]:
+    """What the PNG carries: None for what is not in it, nothing where there is no such file."""
     try:
         with Image.open(path) as image:
-            return image.info.get(_DIGEST)
+            return {name: image.info.get(name) for name in (_DATA, _CODE)}
     except (FileNotFoundError, UnidentifiedImageError):
-        return None
+        return {}
 
 
 def _save(figure: DocumentFigure, data: list[Record], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_png(figure.draw(data), path, texts={_DIGEST: digest(data)})
+    save_png(figure.draw(data), path, dpi=figure.dots, texts=_texts(figure, data))

@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from resnets.paper.entries import Target
 from resnets.paper.surrogates import surrogate_of
 from resnets.paper.verdicts import Row
-from resnets.report.figures import Curve, degradation, error_curves, save_png
+from resnets.report.curves import Curve, error_curves
+from resnets.report.degradation import degradation, training_and_test
+from resnets.report.style import save_png, say_surrogate
 
 _AXES = {
     ("cifar10", "paper"): (0.0, 20.0),
@@ -31,21 +33,23 @@ def save_curves(what: str, target: Target, rows: Sequence[Row], scale: str, out:
     kind = scale if scale != "paper" else "other-data" if surrogate else ""
     path = out / f"{'-'.join(filter(None, (what, kind)))}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    return save_png(curves_figure(rows, scale), path)
+    return save_png(curves_figure(target, rows, scale), path)
 
 
-def curves_figure(rows: Sequence[Row], scale: str) -> Figure:
-    """Error curves as the paper's Figures 4 and 6 have them, or in one panel where a row is none of their nets.
+def curves_figure(target: Target, rows: Sequence[Row], scale: str) -> Figure:
+    """Error curves as the paper's Figures 1, 4 and 6 have them, or in one panel where a row is none of their nets.
 
     In one panel are the seeds that all rows have, or all where they have none in common.
     """
     drawn = {row.entry.name: seeds for row in rows if (seeds := _curves(row))}
     named = [match for name in drawn if (match := _NETS.fullmatch(name))]
     surrogate = surrogate_of([row.entry for row in rows], scale)
-    whole = surrogate is not None
-    figure = _two_panels(named, drawn, scale, whole) if len(named) == len(drawn) else error_curves(_paired(drawn))
+    if len(named) == len(drawn):
+        figure = _in_panels(named, drawn, scale, whole=surrogate is not None, apart=target.apart)
+    else:
+        figure = error_curves(_paired(drawn))
     if surrogate:
-        figure.suptitle(f"A surrogate: {surrogate}", fontsize=10)
+        say_surrogate(figure, surrogate)
     return figure
 
 
@@ -63,8 +67,13 @@ def _paired(drawn: dict[str, dict[int, Curve]]) -> list[Curve]:
     return [curve for seeds in drawn.values() for seed, curve in seeds.items() if seed in common or not common]
 
 
-def _two_panels(named: Sequence[re.Match[str]], drawn: dict[str, dict[int, Curve]], scale: str, whole: bool) -> Figure:
-    """Plain nets at the left, residual ones at the right. `whole`: whether all ends have to be seen."""
+def _in_panels(
+    named: Sequence[re.Match[str]], drawn: dict[str, dict[int, Curve]], scale: str, whole: bool, apart: bool
+) -> Figure:
+    """Plain nets at the left, residual ones at the right; or, `apart`, training error and test error of plain nets.
+
+    `whole`: whether all ends have to be seen.
+    """
     nets: dict[str, dict[int, list[Curve]]] = {"plain": {}, "resnet": {}}
     bottom, top = _AXES.get((named[0][1], scale), _WHOLE) if named else _WHOLE
     for match in named:
@@ -72,4 +81,6 @@ def _two_panels(named: Sequence[re.Match[str]], drawn: dict[str, dict[int, Curve
     ends = [curve.test_error[-1] or 0.0 for seeds in drawn.values() for curve in seeds.values()]
     if whole and (highest := max(ends, default=0.0)) > top:
         bottom, top = (bottom, _HIGHER) if highest < _HIGHER else _WHOLE
+    if apart:
+        return training_and_test(nets["plain"], bottom=bottom, top=top)
     return degradation(nets["plain"], nets["resnet"], bottom=bottom, top=top)

@@ -20,8 +20,9 @@ from resnets.classification.recipes import recipe
 from resnets.classification.report import describe_run
 from resnets.classification.run import RECIPE, Run, carry_out, new_run, open_run, resume, write_json
 from resnets.files import say
+from resnets.paper.degradation_figure import degradation_figure
 from resnets.paper.published import test_error
-from resnets.report.figures import Curve, degradation, save_png
+from resnets.report.style import save_png
 from resnets.report.summary import curve
 
 DEPTHS = (20, 56)
@@ -58,7 +59,6 @@ def reproduce(out: Path, seeds: Sequence[int], device: str = "auto") -> tuple[di
         for family in FAMILIES
     ]
     figure = out / "degradation.png"
-    save_png(_figure(nets), figure)
     record = {
         **_verdict(nets),
         "seeds": list(seeds),
@@ -66,6 +66,7 @@ def reproduce(out: Path, seeds: Sequence[int], device: str = "auto") -> tuple[di
         "figure": str(figure),
     }
     record |= _totals(nets)
+    save_png(degradation_figure(record), figure)
     write_json(out / "degradation.json", record)
     return record, _text(record)
 
@@ -109,7 +110,14 @@ def _row(net: Net) -> dict[str, Any]:
         "train_error_mean": sum(train) / len(train),
         "test_error": test,
         "test_error_mean": sum(test) / len(test),
+        "curves": [_curve(run) for run in net.runs],
     }
+
+
+def _curve(run: Run) -> dict[str, Any]:
+    """The errors of a run by step, so that its figure can be drawn from the record."""
+    drawn = curve(describe_run(run, test_error))
+    return {"steps": drawn.steps, "train_error": drawn.train_error, "test_error": drawn.test_error}
 
 
 def _totals(nets: list[Net]) -> dict[str, Any]:
@@ -123,17 +131,6 @@ def _totals(nets: list[Net]) -> dict[str, Any]:
         "environment": first["sessions"][0],
         "surrogate": "the handwritten digits and a short schedule, not CIFAR-10 and the paper's",
     }
-
-
-def _figure(nets: list[Net]) -> Any:
-    def curves(family: str) -> dict[int, list[Curve]]:
-        return {
-            net.depth: [curve(describe_run(run, test_error)) for run in net.runs]
-            for net in nets
-            if net.family == family
-        }
-
-    return degradation(curves("plain"), curves("resnet"), top=100)
 
 
 def _text(record: dict[str, Any]) -> str:

@@ -165,6 +165,8 @@ class Target:
     claims: tuple[Claim, ...] = ()
     curves: bool = False
     """Whether the paper shows it as error curves."""
+    apart: bool = False
+    """Whether training and test errors stand in panels of their own there, as in Figure 1."""
     protocol: str = "single"
     """How photographs are tested, one of `evaluation.protocols`."""
     against: str | None = None

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -30,8 +29,8 @@ from resnets.evaluation.responses import layer_responses
 from resnets.models.factory import create_model
 from resnets.paper.learning import gradients_while_learning, learning, steps_to
 from resnets.paper.lines import Record
+from resnets.paper.study_figures import draw
 from resnets.paper.subjects import BATCH, Subject, batches_of, data_of, fresh, images_of, subject
-from resnets.report import studies as figures
 from resnets.runtime import environment, resolve_device, set_precision
 from resnets.training.draws import GENERATOR
 
@@ -252,28 +251,3 @@ STUDIES: dict[str, Callable[[Question, list[Subject], str, torch.device], Answer
     "growth": _growth,
     "line": _line,
 }
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# Figures
-
-
-def _named(record: Record, *fields: str) -> dict[str, Any]:
-    """By network one field, or several as a tuple."""
-    found = {net["name"]: tuple(net[field] for field in fields) for net in record["networks"]}
-    return {name: values if len(fields) > 1 else next(iter(values)) for name, values in found.items()}
-
-
-DRAWN: dict[str, Callable[[Record], Figure]] = {
-    "responses": lambda record: figures.responses(_named(record, "std")),
-    "lesions": lambda record: figures.lesions(_named(record, "whole", "without")),
-    "gradients": lambda record: figures.gradients(_named(record, "maps", "weights")),
-    "learning": lambda record: figures.learning(_named(record, "steps", "maps")),
-    "growth": lambda record: figures.growth(*(record[n] for n in ("steps", "losses", "strengths", "losses_without"))),
-    "line": lambda record: figures.line(record["points"], (record["ends"][0], record["ends"][1])),
-}
-
-
-def draw(record: Record) -> Figure:
-    """The figure of a record."""
-    return DRAWN[record["study"]](record)

@@ -104,6 +104,7 @@ TARGETS: dict[str, Target] = {
         entries=_own((20, 56), "plain"),
         claims=_DEGRADES,
         curves=True,
+        apart=True,
     ),
     "table6": Target(
         title="test error on CIFAR-10",

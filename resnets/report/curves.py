@@ -103,11 +103,13 @@ def _middle(run: Curve) -> float:
 
 def final_error(run: Curve) -> float | None:
     """The last finite error of the first kind that there is: test, validation, training."""
-    for errors in (run.test_error, run.validation_error, run.train_error):
-        finite = [value for value in errors if value is not None and math.isfinite(value)]
-        if finite:
-            return finite[-1]
-    return None
+    ends = map(last_finite, (run.test_error, run.validation_error, run.train_error))
+    return next((end for end in ends if end is not None), None)
+
+
+def last_finite(errors: Sequence[float | None]) -> float | None:
+    """The last of `errors` that is finite; None where none is."""
+    return next((value for value in reversed(errors) if value is not None and math.isfinite(value)), None)
 
 
 def finite_points(steps: Sequence[int], values: Sequence[float | None]) -> Points:

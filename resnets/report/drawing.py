@@ -38,6 +38,8 @@ from resnets.report.unit_drawing import text_width
 MARGIN, HEAD, LEGEND_LINE = 0.25, 0.95, 0.2
 NARROWEST, LONGEST_NOTE = 3.9, 5.0
 MOST_PIXELS = 40e6
+DOTS = 200
+"""To the inch, where that many pixels allow them."""
 
 
 def draw(network: str | nn.Module, path: str | Path, input_size: int | None = None) -> None:
@@ -50,18 +52,23 @@ def draw(network: str | nn.Module, path: str | Path, input_size: int | None = No
     path = Path(path)
     if path.suffix.lower() not in (".svg", ".png"):
         raise ValueError(f"{path}: a drawing ends in {path.suffix or 'nothing'!r}, allowed are .svg and .png")
+    figure = network_figure(network, input_size)
+    if path.suffix.lower() == ".svg":
+        write_atomic(path, to_svg(figure))
+    else:
+        width, height = figure.get_size_inches()
+        save_png(figure, path, dpi=int(min(DOTS, math.sqrt(MOST_PIXELS / (width * height)))))
+
+
+def network_figure(network: str | nn.Module, input_size: int | None = None) -> Figure:
+    """What `draw` saves."""
     name = network if isinstance(network, str) else getattr(network, "spec_name", None)
     title = name or type(network).__name__
     size = input_size or (row(name).input_size if name else 224)
     model = skeleton(network) if isinstance(network, str) else network
     whole = outline(model, size)
     layers = model_spec(network).layers if isinstance(network, str) else depth(list(whole.layers))
-    figure = drawing(title, whole, layers, sum(p.numel() for p in model.parameters()), size)
-    if path.suffix.lower() == ".svg":
-        write_atomic(path, to_svg(figure))
-    else:
-        width, height = figure.get_size_inches()
-        save_png(figure, path, dpi=int(min(200, math.sqrt(MOST_PIXELS / (width * height)))))
+    return drawing(title, whole, layers, sum(p.numel() for p in model.parameters()), size)
 
 
 @styled

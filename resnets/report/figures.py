@@ -1,7 +1,7 @@
 """The figures of reports, functions from plain data to a matplotlib Figure, and the ways to save one."""
 
 from resnets.report.curves import Curve, error_curves, learning_rate
-from resnets.report.degradation import degradation
+from resnets.report.degradation import degradation, training_and_test
 from resnets.report.grids import confusion, mistakes, overlay
 from resnets.report.style import save_png, to_png_base64, to_svg
 from resnets.report.unit_drawing import Panel, units_figure
@@ -19,6 +19,7 @@ __all__ = [
     "save_png",
     "to_png_base64",
     "to_svg",
+    "training_and_test",
     "unit_graph",
     "units_figure",
 ]

@@ -8,6 +8,7 @@ return after.
 import base64
 import io
 import math
+import textwrap
 from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from pathlib import Path
@@ -145,6 +146,12 @@ def new_figure(width: float, height: float) -> Figure:
 def say_empty(axes: Axes, text: str) -> None:
     """Write `text` in the middle of axes that have nothing to show."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=MUTED)
+
+
+def say_surrogate(figure: Figure, text: str) -> None:
+    """Write over `figure` that it is no figure of the paper's, but, as `text` says, a surrogate."""
+    letters = int(figure.get_figwidth() / 0.076)  # one of them is about 0.076 inches wide
+    figure.suptitle(textwrap.fill(f"A surrogate: {text}", letters), fontsize=10, color=INK)
 
 
 def thousands(value: float, _position: object = None) -> str:
