@@ -161,15 +161,21 @@ def _sparse(folder: Path, sizes: dict[str, int]) -> None:
             opened.truncate(size)
 
 
+def _found(problems: list[str]) -> dict[str, Any]:
+    found = doctor._data(problems)
+    assert found is not None
+    return found
+
+
 def test_data_sets_that_are_there_absent_and_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RESNETS_DATA", str(tmp_path))
     ten, hundred = LAYOUTS["cifar10"], LAYOUTS["cifar100"]
     problems: list[str] = []
-    assert doctor._data(problems)["sets"]["cifar10"] == "not there"
+    assert _found(problems)["sets"]["cifar10"] == "not there"
     assert problems == []
     _sparse(tmp_path / ten.folder, ten.sizes())
     _sparse(tmp_path / hundred.folder, {**hundred.sizes(), "test.bin": 1000})
-    sets: dict[str, Any] = doctor._data(problems)["sets"]
+    sets: dict[str, Any] = _found(problems)["sets"]
     assert sets["cifar10"] == "there, 184 MB of the right sizes"
     assert len(problems) == 1
     assert problems[0].startswith("cifar100 is damaged: ")
@@ -181,11 +187,11 @@ def test_a_data_folder_that_cannot_be_written_or_is_full(tmp_path: Path, monkeyp
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RESNETS_DATA", str(tmp_path / "file"))
     problems: list[str] = []
-    assert doctor._data(problems)["writable"] is False
+    assert _found(problems)["writable"] is False
     assert problems == [f"{tmp_path / 'file'} cannot be written to: export RESNETS_DATA=/another/folder"]
     monkeypatch.setenv("RESNETS_DATA", str(tmp_path / "new" / "folder"))
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=1 << 20))
     problems.clear()
-    assert doctor._data(problems)["writable"] is True
+    assert _found(problems)["writable"] is True
     assert problems == [f"{tmp_path} has only 0.0 GiB free: export RESNETS_DATA=/another/folder"]
     assert not (tmp_path / "new").exists(), "the doctor writes nothing"

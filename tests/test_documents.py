@@ -300,7 +300,7 @@ def test_the_newest_photographs_of_each_kind(tmp_path: Path) -> None:
     del network["images_per_second"]
     _write(bench / "loading.jsonl", [{**loaders, "ratio": 1.0}, {**network, "both_to_the_slower": 0.978}, loaders])
     text = BLOCKS["loading"](tmp_path)
-    assert "| ours | 290.0 | 2.42 times torchvision, 71% of decode |" in text
+    assert "| ours | 290.0 | 2.42 times torchvision, 71% of decode, which is of whole pictures |" in text
     assert "| decode | 410.4 |  |" in text
     assert ", 1 thread or worker each." in text
     assert "| `resnet50`, batch 64, threads that load: 1 | 1,500.0 | 7.9 | 7.7 | 98% |" in text

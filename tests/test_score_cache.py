@@ -80,6 +80,7 @@ def test_the_mean_of_what_is_kept(place: Path) -> None:
 
 def test_every_setting_has_scores_of_its_own(place: Path, passes: Passes) -> None:
     dense: dict[str, Any] = {"protocols": ("dense",), "scales": (32,)}
+    options: dict[str, Any]
     for options in (
         {},
         {"batch_size": 1},
