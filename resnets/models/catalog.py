@@ -112,7 +112,7 @@ def _of_kind(key: str, value: Any, kind: Any) -> Any:
         return value
     if not isinstance(value, int | float if number is float else number) or isinstance(value, bool) != (number is bool):
         raise ValueError(f"{key} is {value!r}, allowed {NUMBERS[number]}{' or None' if NoneType in kinds else ''}")
-    return float(value) if number is float else value
+    return float(value) if number is float and value is not None else value
 
 
 def skeleton(name: str, num_classes: int | None = None, **changes: Any) -> nn.Module:
