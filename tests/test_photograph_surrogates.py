@@ -75,5 +75,5 @@ def test_other_pictures_at_the_papers_scale(
     assert not PRINTED.search(text)
     assert found["surrogate"] == what
     assert Path(found["figure"]).name == "figure4-other-data.png"
-    assert drawn[0].get_suptitle() == f"A surrogate: {what}"
+    assert " ".join(drawn[0].get_suptitle().split()) == f"A surrogate: {what}"
     assert drawn[0].axes[0].get_ylim()[1] > 75  # the paper's axes would hide such an end

@@ -212,7 +212,7 @@ def test_odd_pictures_are_seen_as_what_they_stand_for(network: Path, tmp_path: P
 
 def test_too_long_and_narrow(network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = photographs(tmp_path / "copy", 4)
-    monkeypatch.setattr(module, "_LARGEST_VIEW", 41 * 100)
+    monkeypatch.setattr(module, "LARGEST_VIEW", 41 * 100)
     scored(copy, network, "dense")
     Image.new("RGB", (20, 60)).save(copy / "test" / "a" / "long.png")
     said = r"test/a/long\.png: too long and narrow, 41x123 pixels where its shorter side is 41"
