@@ -11,12 +11,13 @@ the same for weights ten times as long, and the gradient before it a tenth.
 
 import copy
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from resnets.evaluation.behind_norm import Listener
 from resnets.runtime import in_double
 
 
@@ -41,39 +42,18 @@ def gradient_norms(model: nn.Module, images: Float[Tensor, "N 3 H W"], labels: I
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d) and "downsample" not in name.split(".")
     }
-    watch = _Watch({module: name for name, module in layers.items()})
-    for module in model.modules():
-        if module in watch.names:
-            module.register_forward_hook(watch.convolved)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.register_forward_hook(watch.normalised)
-    F.cross_entropy(model(images), labels).backward()
-    return [_gradient(name, watch.maps[name], layers[name].weight) for name in layers if name in watch.maps]
+    maps: dict[str, float] = {}
 
-
-@dataclass
-class _Watch:
-    """The norms as they come back, by layer; which convolution has spoken last on the way there."""
-
-    names: dict[nn.Module, str]
-    layer: str = ""
-    output: Tensor | None = None
-    maps: dict[str, float] = field(default_factory=dict)
-
-    def convolved(self, module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        self.layer, self.output = self.names[module], output
-        self._listen(self.layer, output)
-
-    def normalised(self, module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        if inputs[0] is self.output:
-            self._listen(self.layer, output)
-
-    def _listen(self, layer: str, output: Tensor) -> None:
+    def listen(layer: str, output: Tensor) -> None:
         def back(gradient: Tensor) -> None:
             # Of the mean loss over N images: N times as much of the loss of each. Behind BN it comes back first.
-            self.maps.setdefault(layer, math.sqrt(len(gradient) * float(in_double(gradient).square().sum())))
+            maps.setdefault(layer, math.sqrt(len(gradient) * float(in_double(gradient).square().sum())))
 
         output.register_hook(back)
+
+    Listener({module: name for name, module in layers.items()}, listen, listen).attach(model)
+    F.cross_entropy(model(images), labels).backward()
+    return [_gradient(name, maps[name], layers[name].weight) for name in layers if name in maps]
 
 
 def _gradient(name: str, maps: float, weight: Tensor) -> Gradient:

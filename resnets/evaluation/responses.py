@@ -10,11 +10,11 @@ Source: arXiv:1512.03385, section 4.2, "Analysis of Layer Responses".
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from resnets.evaluation.behind_norm import Listener
 from resnets.evaluation.protocols import inference
 from resnets.runtime import in_double
 
@@ -39,23 +39,6 @@ class _Sums:
         return math.sqrt(max(0.0, self.squares / self.count - mean**2))
 
 
-@dataclass
-class _Watch:
-    """Which convolution has spoken last, and what each has come to behind its BN."""
-
-    names: dict[nn.Module, str]
-    layer: str = ""
-    output: Tensor | None = None
-    sums: dict[str, _Sums] = field(default_factory=dict)
-
-    def convolved(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
-        self.layer, self.output = self.names[module], output
-
-    def normalised(self, module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        if inputs[0] is self.output:
-            self.sums.setdefault(self.layer, _Sums()).add(output)
-
-
 def layer_responses(model: nn.Module, batches: Iterable[Tensor]) -> dict[str, float]:
     """The response of each 3x3 convolution that a BN follows, by name, in the order they are computed.
 
@@ -65,9 +48,8 @@ def layer_responses(model: nn.Module, batches: Iterable[Tensor]) -> dict[str, fl
     names: dict[nn.Module, str] = {
         m: name for name, m in model.named_modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)
     }
-    watch = _Watch(names)
-    hooks = [module.register_forward_hook(watch.convolved) for module in names]
-    hooks += [m.register_forward_hook(watch.normalised) for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    sums: dict[str, _Sums] = {}
+    hooks = Listener(names, lambda layer, output: sums.setdefault(layer, _Sums()).add(output)).attach(model)
     try:
         with inference(model):
             for images in batches:
@@ -75,6 +57,6 @@ def layer_responses(model: nn.Module, batches: Iterable[Tensor]) -> dict[str, fl
     finally:
         for hook in hooks:
             hook.remove()
-    if not watch.sums:
+    if not sums:
         raise ValueError("no 3x3 convolution with BN behind it has responded: the network has none, or saw no image")
-    return {name: sums.std for name, sums in watch.sums.items()}
+    return {name: of_layer.std for name, of_layer in sums.items()}
