@@ -16,8 +16,8 @@ from resnets.paper.markdown import listed, spread, table
 from resnets.paper.tabled import aligned
 from resnets.paper.targets import TARGETS
 from resnets.paper.verdicts import FAILS, HOLDS, INSIDE, MISSING, OPEN, OUTSIDE, SURROGATE
-from resnets.report.figures import save_png
 from resnets.report.studies import responses
+from resnets.report.style import save_png, say_surrogate
 
 MEDIANS = {
     "cifar_plain20": 1.85,
@@ -176,7 +176,7 @@ def _drawn(scale: str, found: Found, out: Path | None) -> Path | None:
         name if seeds[name] is None else f"{name}, seed {seeds[name]}": net["std"] for name, net in first.items()
     })  # fmt: skip
     if scale in SURROGATES:
-        figure.suptitle(f"A surrogate: {SURROGATES[scale]}", fontsize=10)
+        say_surrogate(figure, SURROGATES[scale])
     path = out / ("figure7.png" if scale == "paper" else f"figure7-{scale}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
     return save_png(figure, path)
