@@ -73,12 +73,12 @@ def _lines() -> list[dict[str, Any]]:
 
 def test_differences_are_taken_seed_by_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = rows_of(CHOICES, "short", [0, 1, 2, 7], _lines())
-    found = differences(CHOICES, rows)
+    found = differences(rows)
     assert found is not None
     assert found[f"{NET}, decay of all"] == pytest.approx([0.1, 0.5])
     assert found["cifar10-resnet20-45k"] == []
     assert NET not in found
-    assert differences(TARGETS["table6"], rows) is None
+    assert differences(rows_of(TARGETS["table6"], "short", [0, 1, 2, 7], _lines())) is None
 
     results = tmp_path / "cifar10.jsonl"
     results.write_text("".join(json.dumps(one) + "\n" for one in _lines()))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from resnets.classification.record import MOST_POINTS, curve_of, result_of
+from resnets.classification.record import MOST_POINTS, beginning_of, curve_of, result_of
 from resnets.classification.run import open_run
 from resnets.cli import main
 
@@ -48,6 +48,12 @@ def test_a_long_curve_is_thinned_and_keeps_its_end(count: int) -> None:
     assert len({later - earlier for earlier, later in pairwise(steps)}) == 1
     assert curve["train_error"] == [round(step / 20, 2) for step in steps]
     assert curve["test_error"] == [round(step / 10, 2) for step in steps]
+
+
+def test_the_beginning_has_every_log_line() -> None:
+    rows = [row(step, step / 20, None) for step in (391, 400, 1000, 1100)]
+    rows.insert(1, {"step": 391, "event": "training error 19.6 % is under 80 %: learning rate 0.01 -> 0.1"})
+    assert beginning_of(rows) == {"steps": [391, 400, 1000], "train_error": [19.55, 20.0, 50.0]}
 
 
 def test_the_curve_of_a_run(run: Path) -> None:

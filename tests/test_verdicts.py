@@ -181,6 +181,34 @@ def test_of_a_surrogate_no_deviation_is_asked() -> None:
     assert claims_lines([found]) == ["little: does not hold (1.41 points over 12.00, 14.00 %; asked is under 0.35)"]
 
 
+def test_alike_is_near_to_either_side_and_not_asked_of_surrogates() -> None:
+    claim = Claim(text="alike", worse=OTHER, than=NET, by=0.4, alike=True)
+    assert _judged(claim, [8.3, 8.3], [8.0, 8.0]) == _judged(claim, [7.7, 7.7], [8.0, 8.0]) == "holds"
+    assert _judged(claim, [8.5], [8.0]) == _judged(claim, [7.5], [8.0]) == "does not hold"
+    assert _judged(claim, [8.9, 7.3], [8.0, 8.0]) == "holds"  # in the mean
+    rows = [row(line(OTHER, 0, 8.5), scale="short", entry=Entry(recipe=OTHER)), row(line(NET, 0, 8.0), scale="short")]
+    target = Target(title="t", source="s", entries=(Entry(recipe=OTHER), ENTRY), claims=(claim,))
+    assert judged(target, rows) == []
+    found = judged(target, [replace(one, scale="paper") for one in rows])
+    assert claims_lines(found) == [
+        "alike: does not hold (+0.50 points; asked are less than 0.4 to either side)",
+    ]
+
+
+def test_a_claim_may_be_about_the_beginning() -> None:
+    """After 400 iterations; lines of earlier versions do not say how their runs began."""
+    claim = Claim(text="has not begun", worse=NET, by=80.0, error="train_error", after=400)
+    target = Target(title="t", source="s", entries=(ENTRY,), claims=(claim,))
+    began = [{"steps": [100, 400, 500], "train_error": [90.0, error, 10.0]} for error in (85.0, 79.0)]
+    runs = [{**line(NET, seed, 8.0), "beginning": its} for seed, its in enumerate(began)]
+    (found,) = judged(target, [row(*runs, line(NET, 2, 8.0))])
+    assert (found.points, found.verdict) == ([85.0, 79.0], "holds")
+    (found,) = judged(target, [row(runs[1])])
+    assert found.verdict == "does not hold"
+    (found,) = judged(target, [row(line(NET, 2, 8.0))])
+    assert found.verdict == "not measured"
+
+
 def test_a_claim_about_rows_that_are_not_asked_for_is_left_out() -> None:
     claim = Claim(text="worse", worse=OTHER, than=NET)
     target = Target(title="t", source="s", entries=(ENTRY,), claims=(claim,))

@@ -18,6 +18,8 @@ from resnets.training.journal import read_journal
 
 MOST_POINTS = 150
 """No curve in a line is longer: a figure of several runs shows no more."""
+BEGINNING = 1000
+"""Iterations, some epochs of CIFAR-10, of which more is kept: whether a network begins to learn at all."""
 
 
 def result_of(run: Run) -> dict[str, Any]:
@@ -27,7 +29,7 @@ def result_of(run: Run) -> dict[str, Any]:
     """
     evaluation = run.evaluation
     assert evaluation is not None
-    sessions = run.record["sessions"]
+    sessions, journal = run.record["sessions"], read_journal(run.folder)
     return {
         "recipe": run.recipe.name,
         "model": run.recipe.model,
@@ -41,7 +43,8 @@ def result_of(run: Run) -> dict[str, Any]:
         "validation_error": evaluation["validation_error"],
         "train_error": evaluation["train_error"],
         "baseline": evaluation.get("baseline"),
-        "curve": curve_of(read_journal(run.folder)),
+        "curve": curve_of(journal),
+        "beginning": beginning_of(journal),
         "seconds": round(evaluation["seconds"], 1),
         "sessions": len(sessions),
         "device": sessions[-1]["device"],
@@ -73,6 +76,12 @@ def curve_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     every = max(1, math.ceil(len(points) / MOST_POINTS))
     shown = points[(len(points) - 1) % every :: every]
     return {name: [point[i] for point in shown] for i, name in enumerate(("steps", "train_error", "test_error"))}
+
+
+def beginning_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """`{"steps", "train_error"}` of the first `BEGINNING` iterations of a journal, a point for each log line."""
+    shown = [row for row in rows if "event" not in row and row["step"] <= BEGINNING]
+    return {"steps": [row["step"] for row in shown], "train_error": [round(row["train_error"], 2) for row in shown]}
 
 
 def append_result(path: Path, result: dict[str, Any]) -> None:

@@ -154,7 +154,7 @@ def _scale(one: _Measured) -> str:
     sentences = filter(None, (compared(one.target), *claims_lines(shown), *notes(one.done)))
     said = "\n".join(f"- {text}." for text in sentences)
     head = f"**A surrogate: {one.surrogate}.** Not to be held against the paper's figures." if one.surrogate else ""
-    columns = table_markdown(one.rows, one.scale, differences(one.target, one.rows))
+    columns = table_markdown(one.rows, one.scale, differences(one.rows))
     left = len(one.rows) - len(one.done)
     without = f"Not measured: {left} of {len(one.rows)} rows." if left else ""
     where = conditions(run for row in one.done for run in row.runs)

@@ -114,6 +114,8 @@ class Entry:
     """Where a single run of the paper's recipe is expected to end."""
     mean_band: Band | None = None
     """The same of the mean of three seeds or more."""
+    against: str = ""
+    """The name of the entry whose test error is taken off that of this one, seed by seed."""
 
     @property
     def name(self) -> str:
@@ -141,10 +143,14 @@ class Claim:
     """Points; what is asked of surrogates is the sign only."""
     error: str = "test_error"
     """Which error: "test_error" or "train_error"."""
+    after: int | None = None
+    """Not at the end but after so many iterations: the training error of those since the log line before."""
     every_seed: bool = False
     """Whether it has to hold in each of the paired seeds; otherwise in their mean."""
     below: bool = False
     """Without another row: whether it has to be under `by` instead of over it."""
+    alike: bool = False
+    """Whether the difference has to be less than `by` to either side; of surrogates nothing is asked."""
     spread: bool = False
     """Without another row: whether it is the deviation over seeds that is held against `by`, not the error."""
     or_diverges: bool = False
@@ -169,6 +175,4 @@ class Target:
     """Whether training and test errors stand in panels of their own there, as in Figure 1."""
     protocol: str = "single"
     """How photographs are tested, one of `evaluation.protocols`."""
-    against: str | None = None
-    """The name of the entry whose test error is taken off that of each other one, seed by seed."""
     remark: str = ""

@@ -156,7 +156,7 @@ def _answer(asked: Asked, target: Target, rows: list[Row], out: Path) -> Answer:
     """Table, claims and figure of what has been run."""
     claims = [] if asked.scale == "smoke" else judged(target, rows)
     figure = save_curves(asked.what, target, rows, asked.scale, out)
-    less = differences(target, rows)
+    less = differences(rows)
     parts = [heading(target, asked.scale), table_text(rows, asked.scale, less), compared(target)]
     parts += ["\n".join(claims_lines(claims)), "\n".join(notes(rows)), target.remark, str(figure or "")]
     record = {
@@ -165,8 +165,10 @@ def _answer(asked: Asked, target: Target, rows: list[Row], out: Path) -> Answer:
         "source": target.source,
         "scale": asked.scale,
         "surrogate": surrogate_of(target.entries, asked.scale),
-        "rows": [{**row.to_dict(), "difference": (less or {}).get(row.entry.name)} for row in rows],
-        "against": target.against,
+        "rows": [
+            {**row.to_dict(), "difference": (less or {}).get(row.entry.name), "against": row.entry.against}
+            for row in rows
+        ],
         "claims": [one.to_dict() for one in claims],
         "figure": figure and str(figure),
     }

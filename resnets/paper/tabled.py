@@ -124,14 +124,19 @@ def _points(one: Judged) -> str:
             return f" ({one.summary:.2f} points over {each(one.points)} %; asked is {side} {one.asked:g})"
         return f" ({each(one.points)} %; asked is {side} {one.asked:g}{f'; {lost}' if lost else ''})"
     points = ", ".join(f"{value:+.2f}" for value in one.points)
-    less_or_more = "less" if one.claim.below else "more"
+    less_or_more = "less" if one.claim.below or one.claim.alike else "more"
+    side = " to either side" if one.claim.alike else ""
     where = " in every seed" if one.claim.every_seed else ""
-    return f" ({points} points; asked are {less_or_more} than {one.asked:g}{where})"
+    return f" ({points} points; asked are {less_or_more} than {one.asked:g}{side}{where})"
 
 
 def compared(target: Target) -> str:
     """What the column of differences holds, "" where there is none."""
-    return f"difference: test error less that of {target.against}, seed by seed, in points" if target.against else ""
+    others = dict.fromkeys(entry.against for entry in target.entries if entry.against)
+    if not others:
+        return ""
+    whose = others.popitem()[0] if len(others) == 1 else "the same network as its paper trains it"
+    return f"difference: test error less that of {whose}, seed by seed, in points"
 
 
 def notes(rows: Sequence[Row]) -> list[str]:

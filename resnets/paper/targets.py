@@ -4,41 +4,9 @@ A row names the recipe that is run for it and the paper's figure; what of that w
 paper says, is worked out in `verdicts.py`. The paper's figures and bands: `published.py`.
 """
 
-from collections.abc import Iterable
-
-from resnets.paper.entries import Claim, Entry, Target
-from resnets.paper.published import BANDS, FIGURE_6, MEAN_BANDS, test_error
-
-
-def _own(depths: Iterable[int], family: str) -> tuple[Entry, ...]:
-    """Rows of the paper's own nets for CIFAR-10."""
-    return tuple(entry_of(f"cifar10-{family}{depth}", _REMARKS.get(f"{family}{depth}", "")) for depth in depths)
-
-
-_REMARKS = {"resnet110": "the best of five runs; their mean is 6.61 ± 0.16", "plain110": "over 60 %, not drawn"}
-
-
-def entry_of(name: str, remark: str = "", paper: float | None = None) -> Entry:
-    """The row of the recipe `name`, such as cifar10-resnet20, with its paper's error and bands where there are some.
-
-    `paper`: the figure that another paper prints of the network, or that of a variant.
-    """
-    data, _, net = name.partition("-")
-    model = f"cifar_{net.partition('-')[0]}"
-    band, mean_band = (BANDS.get(model), MEAN_BANDS.get(model)) if data == "cifar10" else (None, None)
-    read_off = "read off the figure, to 0.3 points" if model in FIGURE_6 else ""
-    figure = test_error(model, data) if paper is None else paper
-    return Entry(recipe=name, paper=figure, remark=remark or read_off, band=band, mean_band=mean_band)
-
-
-def _rows(names: Iterable[str]) -> tuple[Entry, ...]:
-    return tuple(entry_of(name) for name in names)
-
-
-def _changed(name: str, options: dict[str, tuple[str, ...]]) -> tuple[Entry, ...]:
-    """A recipe and what becomes of it when fields are changed; the paper prints none of these."""
-    return tuple(Entry(recipe=name, changes=changes, label=f"{name}, {label}") for label, changes in options.items())
-
+from resnets.paper.entries import Claim, Target
+from resnets.paper.questions import QUESTIONS
+from resnets.paper.recipe_entries import entry_of, own, rows
 
 _PAPER = "arXiv:1512.03385"
 _TRAIN, _TWENTY, _FIFTY_SIX = "train_error", "cifar10-plain20", "cifar10-plain56"
@@ -78,15 +46,6 @@ _AT_164 = Claim(
     by=0.1,
     seeds=5,
 )
-_THREE_TIMES = ("iterations=192000", "milestones=96000,144000")
-_OPTIONS = {option: (f"changes.shortcut={option}",) for option in ("B", "C")}
-_CHOICES = {
-    "fan-out": ("initialisation=fan_out",),
-    "zeros on both sides": ("changes.zeros=both",),
-    "decay of all": ("decay=all",),
-    "channel mean": ("normalisation=channel_mean",),
-}
-"""What the other reading of each choice is called, and the fields it changes."""
 _RESNET_110 = entry_of("cifar10-resnet110", "the mean of five runs in ResNet's paper, 6.61 ± 0.16", paper=6.61)
 """In the tables of Identity Mappings."""
 _BOTH = ("cifar10", "cifar100")
@@ -101,7 +60,7 @@ TARGETS: dict[str, Target] = {
     "figure1": Target(
         title="plain-20 and plain-56 on CIFAR-10",
         source=f"{_PAPER}, Figure 1",
-        entries=_own((20, 56), "plain"),
+        entries=own((20, 56), "plain"),
         claims=_DEGRADES,
         curves=True,
         apart=True,
@@ -109,7 +68,7 @@ TARGETS: dict[str, Target] = {
     "table6": Target(
         title="test error on CIFAR-10",
         source=f"{_PAPER}, Table 6",
-        entries=_own((20, 32, 44, 56, 110, 1202), "resnet"),
+        entries=own((20, 32, 44, 56, 110, 1202), "resnet"),
         claims=(*_RESIDUAL_GAIN, *_DEEPEST, _SCATTERS_LITTLE),
         curves=True,
         remark="The paper ran ResNet-110 five times (`--seeds 0..4`), the others once.",
@@ -117,7 +76,7 @@ TARGETS: dict[str, Target] = {
     "figure6": Target(
         title="plain and residual nets on CIFAR-10",
         source=f"{_PAPER}, Figure 6",
-        entries=(*_own((20, 32, 44, 56, 110), "plain"), *_own((20, 32, 44, 56, 110, 1202), "resnet")),
+        entries=(*own((20, 32, 44, 56, 110), "plain"), *own((20, 32, 44, 56, 110, 1202), "resnet")),
         claims=(
             *_DEGRADES,
             Claim(
@@ -156,48 +115,13 @@ TARGETS: dict[str, Target] = {
         ),
         curves=True,
     ),
-    "shortcuts": Target(
-        title="shortcut options A, B and C on CIFAR-10",
-        source="A question of section 4.1, which the paper answers on ImageNet (Table 3)",
-        entries=(*_own((20,), "plain"), *_own((20,), "resnet"), *_changed("cifar10-resnet20", _OPTIONS)),
-        claims=tuple(
-            Claim(text=f"{name} is better than no shortcut", worse=_TWENTY, than=name, every_seed=True)
-            for name in ("cifar10-resnet20", *(f"cifar10-resnet20, {option}" for option in _OPTIONS))
-        ),
-        curves=True,
-    ),
-    "three-times": Target(
-        title="plain nets with three times the iterations on CIFAR-10",
-        source="A question of section 4.1 (footnote 3), which the paper answers on ImageNet",
-        entries=tuple(_changed(name, {"three times": _THREE_TIMES})[0] for name in (_TWENTY, _FIFTY_SIX)),
-        claims=(
-            Claim(
-                text="plain-56 still trains worse than plain-20",
-                worse=f"{_FIFTY_SIX}, three times",
-                than=f"{_TWENTY}, three times",
-                by=2.0,
-                error=_TRAIN,
-                every_seed=True,
-            ),
-        ),
-        curves=True,
-    ),
-    "choices": Target(
-        title="one choice after the other that the paper leaves open, ResNet-20 on CIFAR-10",
-        source="README, deviations and choices",
-        entries=(
-            *_own((20,), "resnet"),
-            *_rows(["cifar10-resnet20-45k"]),
-            *_changed("cifar10-resnet20", _CHOICES),
-        ),
-        against="cifar10-resnet20",
-    ),
+    **QUESTIONS,
     "identity-shortcuts": Target(
         title="manipulated shortcuts of ResNet-110 on CIFAR-10",
         source="arXiv:1603.05027, Table 1",
         entries=(
             _RESNET_110,
-            *_rows(f"cifar10-resnet110_{kind}" for kind in (*_MANIPULATED, "shortcut_gating")),
+            *rows(f"cifar10-resnet110_{kind}" for kind in (*_MANIPULATED, "shortcut_gating")),
         ),
         claims=tuple(
             Claim(
@@ -214,7 +138,7 @@ TARGETS: dict[str, Target] = {
         source="arXiv:1603.05027, Table 2",
         entries=(
             _RESNET_110,
-            *_rows(
+            *rows(
                 f"cifar10-{name}"
                 for depth in (110, 164)
                 for name in (f"resnet{depth}", *(f"resnet{depth}_{o}" for o in _ORDERS), f"preact_resnet{depth}")
@@ -228,8 +152,8 @@ TARGETS: dict[str, Target] = {
         source="arXiv:1603.05027, Table 3",
         entries=(
             _RESNET_110,
-            *_rows(["cifar10-preact_resnet110"]),
-            *_rows(f"{d}-{unit}{n}" for d in _BOTH for n in (164, 1001) for unit in ("resnet", "preact_resnet")),
+            *rows(["cifar10-preact_resnet110"]),
+            *rows(f"{d}-{unit}{n}" for d in _BOTH for n in (164, 1001) for unit in ("resnet", "preact_resnet")),
         ),
         claims=(
             _AT_164,
@@ -248,7 +172,7 @@ TARGETS: dict[str, Target] = {
             entry_of("cifar10-resnet110_sd-constant-depth", paper=6.41),
             entry_of("cifar100-resnet110_sd-constant-depth", paper=27.76),
             entry_of("cifar10-resnet1202_sd-constant-depth", paper=6.67),
-            *_rows(["cifar10-resnet110_sd", "cifar100-resnet110_sd", "cifar10-resnet1202_sd"]),
+            *rows(["cifar10-resnet110_sd", "cifar100-resnet110_sd", "cifar10-resnet1202_sd"]),
         ),
         claims=(
             Claim(
@@ -268,24 +192,24 @@ TARGETS: dict[str, Target] = {
     "wide": Target(
         title="wide residual networks, CIFAR-10 and -100",
         source="arXiv:1605.07146, Tables 5 and 6",
-        entries=_rows(f"{d}-wrn_{net}" for d in _BOTH for net in ("40_4", "16_8", "28_10")),
+        entries=rows(f"{d}-wrn_{net}" for d in _BOTH for net in ("40_4", "16_8", "28_10")),
         remark="The paper gives the median of five runs.",
     ),
     "resnext": Target(
         title="ResNeXt-29, CIFAR-10 and -100",
         source="arXiv:1611.05431, section 5.3",
-        entries=_rows(f"{d}-resnext29_{net}" for d in _BOTH for net in ("8x64d", "16x64d")),
+        entries=rows(f"{d}-resnext29_{net}" for d in _BOTH for net in ("8x64d", "16x64d")),
         remark="The paper gives the mean of ten runs.",
     ),
     "rir": Target(
         title="ResNet in ResNet, CIFAR-10 and -100",
         source="arXiv:1603.08029",
-        entries=_rows(f"{d}-rir18_wide" for d in _BOTH),
+        entries=rows(f"{d}-rir18_wide" for d in _BOTH),
     ),
     "ror": Target(
         title="residual networks of residual networks, CIFAR-10 and -100",
         source="arXiv:1608.02908",
-        entries=_rows(f"{d}-ror3_{net}" for d in _BOTH for net in ("110", "wrn_58_4")),
+        entries=rows(f"{d}-ror3_{net}" for d in _BOTH for net in ("110", "wrn_58_4")),
     ),
 }
 """By the name that `resnets reproduce` takes."""

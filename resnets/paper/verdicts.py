@@ -176,7 +176,10 @@ class Judged:
         if len(self.points) < self.claim.seeds:
             return FEW
         points = self.points if self.claim.every_seed else [self.summary]
-        holds = max(points) < self.asked if self.claim.below else min(points) > self.asked
+        if self.claim.alike:
+            points = [abs(value) for value in points]
+        under = self.claim.below or self.claim.alike
+        holds = max(points) < self.asked if under else min(points) > self.asked
         return HOLDS if holds else CONTRADICTED if self.claim.weak else FAILS
 
     def to_dict(self) -> Record:
@@ -210,37 +213,46 @@ def rows_of(
 
 
 def judged(target: Target, rows: Sequence[Row]) -> list[Judged]:
-    """The claims whose entries are among `rows`; of surrogates none about their deviation."""
+    """The claims whose entries are among `rows`; of surrogates none about a deviation, or about how alike they are."""
     by_name = {row.entry.name: row for row in rows}
     known = [c for c in target.claims if c.worse in by_name and (c.than is None or c.than in by_name)]
     found = [_judge(claim, by_name) for claim in known]
-    return [one for one in found if not (one.claim.spread and one.surrogate)]
+    return [one for one in found if not (one.surrogate and (one.claim.spread or one.claim.alike))]
 
 
 def _judge(claim: Claim, rows: dict[str, Row]) -> Judged:
-    worse = {run["seed"]: run[claim.error] for run in rows[claim.worse].runs}
+    worse = _errors(rows[claim.worse], claim)
     sides = [rows[claim.worse], *([rows[claim.than]] if claim.than else [])]
     surrogate = not all(side.comparable for side in sides)
     if claim.than is None:
         lost = tuple(rows[claim.worse].diverged) if claim.or_diverges else ()
         return Judged(claim, list(worse.values()), surrogate, lost)
-    better = {run["seed"]: run[claim.error] for run in rows[claim.than].runs}
+    better = _errors(rows[claim.than], claim)
     return Judged(claim, [worse[seed] - better[seed] for seed in worse if seed in better], surrogate)
 
 
-def differences(target: Target, rows: Sequence[Row]) -> dict[str, list[float]] | None:
-    """By its name each other row's test error less that of the row `against`, in points, one a seed that both have.
+def _errors(row: Row, claim: Claim) -> dict[int, float]:
+    """By seed what the claim is about; of the beginning, which older lines lack, only where that was recorded."""
+    if claim.after is None:
+        return {run["seed"]: run[claim.error] for run in row.runs}
+    began = {run["seed"]: run.get("beginning", {"steps": [], "train_error": []}) for run in row.runs}
+    known = {seed: dict(zip(kept["steps"], kept["train_error"], strict=True)) for seed, kept in began.items()}
+    return {seed: errors[claim.after] for seed, errors in known.items() if claim.after in errors}
 
-    None where the target compares nothing so.
+
+def differences(rows: Sequence[Row]) -> dict[str, list[float]] | None:
+    """By its name each row's test error less that of the row that it stands against, in points, one a seed of both.
+
+    None where no row stands against another.
     """
-    if target.against is None:
-        return None
-    first = {run["seed"]: run["test_error"] for row in rows if row.entry.name == target.against for run in row.runs}
-    return {
-        row.entry.name: [run["test_error"] - first[run["seed"]] for run in row.runs if run["seed"] in first]
-        for row in rows
-        if row.entry.name != target.against
-    }
+    errors = {row.entry.name: {run["seed"]: run["test_error"] for run in row.runs} for row in rows}
+    found = {}
+    for row in rows:
+        first = errors.get(row.entry.against, {})
+        if row.entry.against:
+            its = errors[row.entry.name]
+            found[row.entry.name] = [error - first[seed] for seed, error in its.items() if seed in first]
+    return found or None
 
 
 def lost(rows: Sequence[Row], claims: Sequence[Judged]) -> list[Row]:
