@@ -10,10 +10,10 @@ from PIL import Image
 
 from resnets.classification.recipes import RECIPES, departures, recipe
 from resnets.documents.family import BASELINES, FAMILY, FIRST, SECTIONS, baseline
-from resnets.documents.images import FIGURES
-from resnets.documents.units import UNITS, image, unit_records
+from resnets.documents.images import FIGURES, unit_image
 from resnets.models.catalog import list_models, model_spec
 from resnets.paper.published import PUBLISHED
+from resnets.paper.units import UNITS, unit_records
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "family.md").read_text(encoding="utf-8")
@@ -53,7 +53,7 @@ def test_its_recipes_are_there(name: str, tmp_path: Path) -> None:
 
 def test_every_figure_is_shown_with_words_and_its_width() -> None:
     shown = re.findall(r'<img src="(images/units/[\w-]+\.png)" width="(\d+)" alt="([^"]+)">', TEXT)
-    assert [f"docs/{path}" for path, _, _ in shown] == [image(figure) for figure in UNITS]
+    assert [f"docs/{path}" for path, _, _ in shown] == [unit_image(figure) for figure in UNITS]
     for path, width, words in shown:
         assert f"docs/{path}" in FIGURES
         assert len(words) > 20
@@ -62,8 +62,8 @@ def test_every_figure_is_shown_with_words_and_its_width() -> None:
 
 
 def test_a_figure_is_a_function_of_the_units_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    from resnets.documents import units
     from resnets.models.preact import PreActUnit
+    from resnets.paper import units
 
     before = unit_records("identity-orders", Path())
     assert before == json.loads(json.dumps(before), object_hook=_tuples)

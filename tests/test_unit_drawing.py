@@ -16,9 +16,9 @@ from matplotlib.patches import Circle, FancyBboxPatch
 from PIL import Image
 from torch import nn
 
-from resnets.documents.units import UNITS, draw_units, unit_records
 from resnets.models.blocks import Basic, shortcuts
 from resnets.models.highway import HighwayLayer
+from resnets.paper.units import UNITS, draw_units, unit_records
 from resnets.report.style import to_png_base64, to_svg
 from resnets.report.unit_drawing import Panel, text_width, units_figure, units_width
 from resnets.report.unit_graph import Node, unit_graph

@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from resnets.classification.papers import PAPERS, RESNET, Paper, paper_of
-from resnets.documents.units import image, panels
+from resnets.documents.images import unit_image
 from resnets.models import rows
 from resnets.models.catalog import ModelSpec, list_models, model_spec
 from resnets.paper.lines import Record, read_runs
 from resnets.paper.markdown import conditions, listed, missing, spread, table
 from resnets.paper.published import PUBLISHED, Published, columns
+from resnets.paper.units import panels
 from resnets.report.unit_drawing import units_width
 
 
@@ -94,7 +95,7 @@ def _networks(source: str) -> str:
 def _picture(figure: str, words: str) -> str:
     """As wide as its letters ask for: 96 pixels an inch."""
     width = round(96 * units_width(panels(figure)))
-    return f'<img src="{image(figure).removeprefix("docs/")}" width="{width}" alt="{words}">'
+    return f'<img src="{unit_image(figure).removeprefix("docs/")}" width="{width}" alt="{words}">'
 
 
 def _recipes(networks: list[str]) -> Iterator[str]:

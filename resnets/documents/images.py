@@ -17,7 +17,6 @@ from PIL import Image, UnidentifiedImageError
 
 from resnets.documents.curve_figures import draw_cifar10, draw_short
 from resnets.documents.drawing_code import digest_of_code
-from resnets.documents.units import UNITS, draw_units, image, unit_records
 from resnets.models.catalog import model_spec, row, skeleton
 from resnets.models.outline import outline
 from resnets.paper.degradation_figure import degradation_figure
@@ -26,6 +25,7 @@ from resnets.paper.published import test_error
 from resnets.paper.studies import STUDIES
 from resnets.paper.study_figures import draw
 from resnets.paper.targets import TARGETS
+from resnets.paper.units import BLOCKS, UNITS, draw_units, unit_records
 from resnets.paper.verdicts import rows_of
 from resnets.report.drawing import DOTS, network_figure
 from resnets.report.style import save_png
@@ -38,6 +38,11 @@ _DRAWN = "cifar_resnet20"
 """The network of that figure."""
 _DATA, _CODE = "SHA-256 of the data", "SHA-256 of the drawing code"
 """The texts in the PNG that hold the digests."""
+
+
+def unit_image(figure: str) -> str:
+    """The path of one of `units.UNITS` or `units.BLOCKS` in the checkout."""
+    return f"docs/images/units/{figure}.png"
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,10 @@ FIGURES: dict[str, DocumentFigure] = {
     DEGRADATION: DocumentFigure(demonstration, draw_demonstration, _DEMONSTRATION),
     NETWORK: DocumentFigure(network, draw_network, _NETWORK, DOTS),
     **{study_image(what): DocumentFigure(partial(newest_study, what), draw_study, _STUDIES) for what in STUDIES},
-    **{image(figure): DocumentFigure(partial(unit_records, figure), draw_units, _UNITS) for figure in UNITS},
+    **{
+        unit_image(figure): DocumentFigure(partial(unit_records, figure), draw_units, _UNITS)
+        for figure in (*UNITS, *BLOCKS)
+    },
 }
 """By path in the checkout."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from resnets.documents.images import SHORT, short_runs
 from resnets.documents.studied import studied
+from resnets.paper.building_blocks import building_blocks_markdown
 from resnets.paper.counts import counts_markdown
 from resnets.paper.entries import SURROGATES, Target
 from resnets.paper.lines import Record, read_runs
@@ -175,6 +176,7 @@ REPRODUCTION: dict[str, Callable[[Path], str]] = {
     "in-short": in_short,
     "targets": listed_targets,
     "counts": counts_markdown,
+    "building-blocks": building_blocks_markdown,
     "reproduced": reproduced,
     "choices": choices,
     "studied": studied,

@@ -9,7 +9,8 @@ from typing import Any
 
 from resnets.classification.record import append_once, append_result
 from resnets.files import check_appending
-from resnets.paper.reproduce import WHAT, Answer, Asked, reproduce
+from resnets.paper.asked import Answer, Asked
+from resnets.paper.reproduce import WHAT, reproduce
 from resnets.paper.studies import Question, study
 from resnets.report.figures import save_png
 

@@ -7,13 +7,16 @@ resnets reproduce table6 --scale short --only resnet20  runs what is missing, th
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from resnets.files import say
 from resnets.paper import degradation
 from resnets.paper import figure7 as responses
+from resnets.paper.asked import Answer, Asked
+from resnets.paper.building_blocks import building_blocks
 from resnets.paper.costs import Speed, recorded, speed_here
 from resnets.paper.counts import counts, network_drawing
 from resnets.paper.curves import save_curves
@@ -34,51 +37,6 @@ RESULTS, PHOTOGRAPH_RESULTS = Path("results/cifar10.jsonl"), Path("results/image
 """In a checkout: the recorded runs."""
 STUDIES = Path("results/studies.jsonl")
 """And what was found in them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What a command line asks for; None where it says nothing."""
-
-    what: str
-    seeds: list[int] | None = None
-    scale: str = "paper"
-    only: list[str] | None = None
-    out: Path | None = None
-    results: Path | None = None
-    """Where lines are read from, and added to."""
-    device: str = "auto"
-    train: bool = True
-    """Whether what is missing is run; otherwise it is said what that would cost."""
-    photographs: str | None = None
-    """Photographs for the tables of ImageNet: what `open_photographs` takes."""
-    jobs: Path | None = None
-    """A script to be written that runs it elsewhere."""
-
-    @property
-    def options(self) -> list[str]:
-        """The words that say which of its runs are meant."""
-        seeds = f"{self.seeds[0]}..{self.seeds[-1]}" if self.seeds else None
-        given = {
-            "seeds": seeds,
-            "scale": None if self.scale == "paper" else self.scale,
-            "only": ",".join(self.only) if self.only else None,
-            "out": self.out,
-            "photographs": self.photographs,
-            "results": self.results,
-        }
-        return [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of it; `failures` is empty where it is as the paper has it."""
-
-    record: Record
-    text: str
-    failures: list[str] = field(default_factory=list)
-    diverged: list[str] = field(default_factory=list)
-    """The folders of runs that did, now or before, and of which nothing says that they may."""
 
 
 def reproduce(asked: Asked) -> Answer:
@@ -211,7 +169,15 @@ def _counts(asked: Asked) -> Answer:
 
 
 def _drawing(asked: Asked) -> Answer:
-    return Answer(*network_drawing(asked.out or Path("runs/reproduction")))
+    """What is drawn from the networks themselves."""
+    return Answer(*_DRAWN[asked.what](asked.out or Path("runs/reproduction")))
+
+
+_DRAWN: dict[str, Callable[[Path], tuple[Record, str]]] = {
+    "figure2": partial(building_blocks, "figure2"),
+    "figure3": network_drawing,
+    "figure5": partial(building_blocks, "figure5"),
+}
 
 
 def _photographs(asked: Asked) -> Answer:
@@ -274,7 +240,9 @@ _TITLES: dict[str, tuple[str, str]] = {
     **{name: (target.title, f"{len(target.entries)} networks trained") for name, target in TARGETS.items()},
     **{name: (target.title, f"{len(target.entries)} networks; needs ImageNet") for name, target in PHOTOGRAPHS.items()},
     "table1": (TABLES["table1"].title, "computed"),
+    "figure2": ("a residual block drawn from the network", "computed"),
     "figure3": ("plain-34 and ResNet-34 drawn from the networks", "computed"),
+    "figure5": ("basic and bottleneck blocks drawn and counted", "computed"),
     "figure7": (
         "standard deviations of layer responses",
         f"{len(responses.TARGET.entries)} networks trained, then measured",
@@ -288,7 +256,7 @@ WHAT: dict[str, Callable[[Asked], Answer]] = {
     **dict.fromkeys(TARGETS, _training),
     **dict.fromkeys(PHOTOGRAPHS, _photographs),
     "table1": _counts,
-    "figure3": _drawing,
+    **dict.fromkeys(_DRAWN, _drawing),
     "figure7": _figure7,
     "degradation": _demonstration,
 }

@@ -1,4 +1,4 @@
-"""Which units the documents show of each paper: one figure a paper, the units side by side.
+"""Which units are drawn of each paper, side by side in a figure; among them this paper's Figures 2 and 5.
 
 A figure's data are what its units compute, so it is drawn anew when the code of one of them changes.
 """
@@ -119,18 +119,18 @@ UNITS: dict[str, tuple[Shown, ...]] = {
         _resnext("(c) groups", "grouped"),
     ),
 }
-"""By the name of the figure."""
-
-
-def image(figure: str) -> str:
-    """The path of one of the `UNITS` in the checkout."""
-    return f"docs/images/units/{figure}.png"
+"""By the name of the figure, in docs/family.md."""
+BLOCKS = {
+    "figure2": (_unit("residual block", "resnet34"),),
+    "figure5": (_unit("basic, ResNet-34", "resnet34"), _unit("bottleneck, ResNet-50", "resnet50")),
+}
+"""The same by the name that `resnets reproduce` takes."""
 
 
 @cache
 def panels(figure: str) -> list[Panel]:
     """The units of a figure, traced."""
-    return [Panel(shown.title, unit_graph(shown.make(), folded=shown.folded)) for shown in UNITS[figure]]
+    return [Panel(shown.title, unit_graph(shown.make(), folded=shown.folded)) for shown in (UNITS | BLOCKS)[figure]]
 
 
 def unit_records(figure: str, results: Path) -> list[Record]:
