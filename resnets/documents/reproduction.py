@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from resnets.documents.conclusions import conclusion
 from resnets.documents.images import SHORT, short_runs
 from resnets.documents.studied import studied
 from resnets.paper.building_blocks import building_blocks_markdown
@@ -159,7 +160,7 @@ def _scale(one: _Measured) -> str:
     left = len(one.rows) - len(one.done)
     without = f"Not measured: {left} of {len(one.rows)} rows." if left else ""
     where = conditions(run for row in one.done for run in row.runs)
-    return "\n\n".join(filter(None, [head, columns, said, without, where]))
+    return "\n\n".join(filter(None, [head, columns, said, conclusion(one.name, one.rows), without, where]))
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ _HEAD = ("block", "maps between blocks", "weights", "multiply-adds", "beside the
 
 
 def building_blocks(figure: str, out: Path) -> tuple[Record, str]:
-    """Draws Figure 2 or 5 from the networks themselves into the folder `out`; of Figure 5's two blocks also the costs."""
+    """Draws Figure 2 or 5 from the networks themselves into `out`; of the two blocks of Figure 5 the costs, too."""
     out.mkdir(parents=True, exist_ok=True)
     path = save_png(draw_units(unit_records(figure, out)), out / f"{figure}.png")
     record: Record = {"what": figure, "figure": str(path)}

@@ -7,7 +7,7 @@ from resnets.paper.recipe_entries import changed, entry_of, own
 
 _PAPER = "arXiv:1512.03385"
 _TRAIN, _TWENTY, _FIFTY_SIX = "train_error", "cifar10-plain20", "cifar10-plain56"
-_THREE_TIMES = ("iterations=192000", "milestones=96000,144000")
+_THREE_TIMES = {"three times": ("iterations=192000", "milestones=96000,144000")}
 _OPTIONS = {option: (f"changes.shortcut={option}",) for option in ("B", "C")}
 _COLD, _WARM = {"from 0.1": ("warmup_lr=none",)}, {"warmed up": ("warmup_lr=0.01",)}
 """The paper's only at 110 layers, and the other way round: whether the shallower ones gain, too, it does not ask."""
@@ -20,17 +20,17 @@ _CHOICES = {
 """What the other reading of each choice is called, and the fields it changes."""
 
 
-def _and_changed(depth: int, options: dict[str, tuple[str, ...]]) -> tuple[Entry, ...]:
-    """A ResNet as the paper trains it, and beside it what becomes of it when fields are changed."""
-    name = f"cifar10-resnet{depth}"
-    return *own((depth,), "resnet"), *changed(name, options, against=name)
+def _and_changed(family: str, depth: int, options: dict[str, tuple[str, ...]]) -> tuple[Entry, ...]:
+    """A network as the paper trains it, and beside it what becomes of it when fields are changed."""
+    name = f"cifar10-{family}{depth}"
+    return *own((depth,), family), *changed(name, options, against=name)
 
 
 QUESTIONS: dict[str, Target] = {
     "shortcuts": Target(
         title="shortcut options A, B and C on CIFAR-10",
         source="A question of section 4.1, which the paper answers on ImageNet (Table 3)",
-        entries=(*own((20,), "plain"), *own((20,), "resnet"), *changed("cifar10-resnet20", _OPTIONS)),
+        entries=(*own((20,), "plain"), *_and_changed("resnet", 20, _OPTIONS)),
         claims=tuple(
             Claim(text=f"{name} is better than no shortcut", worse=_TWENTY, than=name, every_seed=True)
             for name in ("cifar10-resnet20", *(f"cifar10-resnet20, {option}" for option in _OPTIONS))
@@ -40,7 +40,7 @@ QUESTIONS: dict[str, Target] = {
     "three-times": Target(
         title="plain nets with three times the iterations on CIFAR-10",
         source="A question of section 4.1 (footnote 3), which the paper answers on ImageNet",
-        entries=tuple(changed(name, {"three times": _THREE_TIMES})[0] for name in (_TWENTY, _FIFTY_SIX)),
+        entries=(*_and_changed("plain", 20, _THREE_TIMES), *_and_changed("plain", 56, _THREE_TIMES)),
         claims=(
             Claim(
                 text="plain-56 still trains worse than plain-20",
@@ -56,7 +56,11 @@ QUESTIONS: dict[str, Target] = {
     "warm-up": Target(
         title="ResNets with and without a warm-up on CIFAR-10",
         source=f"{_PAPER}, section 4.2: at 110 layers a rate of 0.01 until the training error is below 80 %",
-        entries=(*_and_changed(110, _COLD), *_and_changed(56, _WARM), *_and_changed(32, _WARM)),
+        entries=(
+            *_and_changed("resnet", 110, _COLD),
+            *_and_changed("resnet", 56, _WARM),
+            *_and_changed("resnet", 32, _WARM),
+        ),
         claims=(
             Claim(
                 text="ResNet-110 ends alike with its warm-up and without",
@@ -80,7 +84,7 @@ QUESTIONS: dict[str, Target] = {
         title="one choice after the other that the paper leaves open, ResNet-20 on CIFAR-10",
         source="README, deviations and choices",
         entries=(
-            *_and_changed(20, _CHOICES),
+            *_and_changed("resnet", 20, _CHOICES),
             replace(entry_of("cifar10-resnet20-45k"), against="cifar10-resnet20"),
         ),
     ),
