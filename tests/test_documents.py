@@ -230,8 +230,10 @@ def test_the_newest_versions_and_what_is_saved_by_leaving_out(tmp_path: Path) ->
     step["milliseconds"] = {"constant": 1234.5, "stochastic": 900.0}
     _write(tmp_path / "bench" / "stochastic_depth.jsonl", [{**step, "share_of_time": 0.9}, step])
     text = BLOCKS["left_out"](tmp_path)
-    assert "| a step | 1,234.5 | 900.0 | 76.5% | 75.0% |" in text
+    assert "| a step | 1,234.5 | 900.0 | 76.5% | 75.0% | 70% to 80% | inside the band |" in text
     assert "90.0%" not in text
+    _write(tmp_path / "bench" / "stochastic_depth.jsonl", [{**step, "share_of_time": 0.9}])
+    assert "| 90.0% | 75.0% | 70% to 80% | outside the band |" in BLOCKS["left_out"](tmp_path)
 
 
 def test_one_thread_is_called_so_in_earlier_lines_too(tmp_path: Path) -> None:
