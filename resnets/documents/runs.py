@@ -7,10 +7,10 @@ from statistics import mean
 
 from resnets.classification.recipes import departures, is_papers, recipe
 from resnets.documents.images import CIFAR10, cifar10_runs
+from resnets.paper.entries import entry_of
 from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines, read_runs
 from resnets.paper.markdown import conditions, each, listed, missing, spread, table
 from resnets.paper.published import test_error
-from resnets.paper.targets import entry_of
 from resnets.paper.verdicts import Row
 from resnets.training.progress import duration
 

@@ -2,12 +2,14 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from resnets.classification.photograph_recipe import PhotographRecipe
 from resnets.classification.recipe import ClassificationRecipe, ClassifierRecipe
-from resnets.classification.recipes import recipe
+from resnets.classification.recipes import departures, recipe
+from resnets.paper.published import BANDS, FIGURE_6, MEAN_BANDS, test_error
 from resnets.training.recipe import override
 
 Band = tuple[float, float]
@@ -114,6 +116,8 @@ class Entry:
     """Where a single run of the paper's recipe is expected to end."""
     mean_band: Band | None = None
     """The same of the mean of three seeds or more."""
+    variant: bool = False
+    """Whether the paper prints this figure of what the run departs in from its main recipe, such as dropout."""
 
     @property
     def name(self) -> str:
@@ -123,10 +127,45 @@ class Entry:
         """The run of one seed, unless the entry has a seed of its own."""
         return SCALES[scale](override(recipe(self.recipe), [f"seed={seed}", *self.changes]))
 
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """The departures from the paper's main recipe that are the paper's own: of a variant what it changes there."""
+        if not self.variant:
+            return frozenset()
+        data, _, net = self.recipe.partition("-")
+        main = recipe(f"{data}-{net.partition('-')[0]}")
+        return frozenset(departures(self.planned("paper", 0), "fp32")) - frozenset(departures(main, "fp32"))
+
     def folder(self, scale: str, seed: int) -> str:
         """The name of that run's folder."""
         parts = [self.name, "" if scale == "paper" else scale, f"seed{seed}"]
         return re.sub(r"[^\w.]+", "-", "-".join(filter(None, parts)))
+
+
+def entry_of(name: str, remark: str = "", paper: float | None = None) -> Entry:
+    """The row of the recipe `name`, such as cifar10-resnet20, with its paper's error and bands where there are some.
+
+    `paper`: the figure that another paper, or another table, prints of the network.
+    """
+    data, _, net = name.partition("-")
+    model = f"cifar_{net.partition('-')[0]}"
+    band, mean_band = (BANDS.get(model), MEAN_BANDS.get(model)) if data == "cifar10" else (None, None)
+    read_off = "read off the figure, to 0.3 points" if model in FIGURE_6 else ""
+    figure = test_error(model, data) if paper is None else paper
+    return Entry(recipe=name, paper=figure, remark=remark or read_off, band=band, mean_band=mean_band)
+
+
+def entries_of(names: Iterable[str]) -> tuple[Entry, ...]:
+    """Their rows, with what each one's paper prints."""
+    return tuple(entry_of(name) for name in names)
+
+
+def variant_of(name: str, paper: float, remark: str = "") -> Entry:
+    """The row of a recipe that changes its paper's main one as the paper itself does, with what it prints of that.
+
+    It has no band, whatever there is of the main one.
+    """
+    return Entry(recipe=name, paper=paper, remark=remark, variant=True)
 
 
 @dataclass(frozen=True, kw_only=True)

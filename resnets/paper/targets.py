@@ -6,8 +6,8 @@ paper says, is worked out in `verdicts.py`. The paper's figures and bands: `publ
 
 from collections.abc import Iterable
 
-from resnets.paper.entries import Claim, Entry, Target
-from resnets.paper.published import BANDS, FIGURE_6, MEAN_BANDS, test_error
+from resnets.paper.entries import Claim, Entry, Target, entry_of
+from resnets.paper.related_targets import RELATED_TARGETS
 
 
 def _own(depths: Iterable[int], family: str) -> tuple[Entry, ...]:
@@ -16,23 +16,6 @@ def _own(depths: Iterable[int], family: str) -> tuple[Entry, ...]:
 
 
 _REMARKS = {"resnet110": "the best of five runs; their mean is 6.61 ± 0.16", "plain110": "over 60 %, not drawn"}
-
-
-def entry_of(name: str, remark: str = "", paper: float | None = None) -> Entry:
-    """The row of the recipe `name`, such as cifar10-resnet20, with its paper's error and bands where there are some.
-
-    `paper`: the figure that another paper prints of the network, or that of a variant.
-    """
-    data, _, net = name.partition("-")
-    model = f"cifar_{net.partition('-')[0]}"
-    band, mean_band = (BANDS.get(model), MEAN_BANDS.get(model)) if data == "cifar10" else (None, None)
-    read_off = "read off the figure, to 0.3 points" if model in FIGURE_6 else ""
-    figure = test_error(model, data) if paper is None else paper
-    return Entry(recipe=name, paper=figure, remark=remark or read_off, band=band, mean_band=mean_band)
-
-
-def _rows(names: Iterable[str]) -> tuple[Entry, ...]:
-    return tuple(entry_of(name) for name in names)
 
 
 def _changed(name: str, options: dict[str, tuple[str, ...]]) -> tuple[Entry, ...]:
@@ -71,13 +54,6 @@ _SCATTERS_LITTLE = Claim(
     seeds=5,
 )
 """The paper's own five: 0.16."""
-_AT_164 = Claim(
-    text="full pre-activation is better at 164 layers",
-    worse="cifar10-resnet164",
-    than="cifar10-preact_resnet164",
-    by=0.1,
-    seeds=5,
-)
 _THREE_TIMES = ("iterations=192000", "milestones=96000,144000")
 _OPTIONS = {option: (f"changes.shortcut={option}",) for option in ("B", "C")}
 _CHOICES = {
@@ -87,11 +63,6 @@ _CHOICES = {
     "channel mean": ("normalisation=channel_mean",),
 }
 """What the other reading of each choice is called, and the fields it changes."""
-_RESNET_110 = entry_of("cifar10-resnet110", "the mean of five runs in ResNet's paper, 6.61 ± 0.16", paper=6.61)
-"""In the tables of Identity Mappings."""
-_BOTH = ("cifar10", "cifar100")
-_MANIPULATED = ("scaling", "exclusive_gating", "conv", "dropout")
-_ORDERS = ("bn_after_addition", "relu_before_addition", "relu_only")
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -187,105 +158,11 @@ TARGETS: dict[str, Target] = {
         source="README, deviations and choices",
         entries=(
             *_own((20,), "resnet"),
-            *_rows(["cifar10-resnet20-45k"]),
+            entry_of("cifar10-resnet20-45k"),
             *_changed("cifar10-resnet20", _CHOICES),
         ),
         against="cifar10-resnet20",
     ),
-    "identity-shortcuts": Target(
-        title="manipulated shortcuts of ResNet-110 on CIFAR-10",
-        source="arXiv:1603.05027, Table 1",
-        entries=(
-            _RESNET_110,
-            *_rows(f"cifar10-resnet110_{kind}" for kind in (*_MANIPULATED, "shortcut_gating")),
-        ),
-        claims=tuple(
-            Claim(
-                text=f"{kind.replace('_', ' ')} on the shortcut is worse than the identity",
-                worse=f"cifar10-resnet110_{kind}",
-                than="cifar10-resnet110",
-                by=1.5,
-            )
-            for kind in _MANIPULATED
-        ),
-    ),
-    "identity-orders": Target(
-        title="orders of activation on CIFAR-10",
-        source="arXiv:1603.05027, Table 2",
-        entries=(
-            _RESNET_110,
-            *_rows(
-                f"cifar10-{name}"
-                for depth in (110, 164)
-                for name in (f"resnet{depth}", *(f"resnet{depth}_{o}" for o in _ORDERS), f"preact_resnet{depth}")
-                if name != "resnet110"
-            ),
-        ),
-        claims=(_AT_164,),
-    ),
-    "identity-depths": Target(
-        title="the unit of ResNet and full pre-activation, CIFAR-10 and -100",
-        source="arXiv:1603.05027, Table 3",
-        entries=(
-            _RESNET_110,
-            *_rows(["cifar10-preact_resnet110"]),
-            *_rows(f"{d}-{unit}{n}" for d in _BOTH for n in (164, 1001) for unit in ("resnet", "preact_resnet")),
-        ),
-        claims=(
-            _AT_164,
-            Claim(
-                text="full pre-activation is better at 1001 layers",
-                worse="cifar10-resnet1001",
-                than="cifar10-preact_resnet1001",
-                by=1.5,
-            ),
-        ),
-    ),
-    "stochastic-depth": Target(
-        title="constant and stochastic depth, CIFAR-10 and -100",
-        source="arXiv:1603.09382, Table 1",
-        entries=(
-            entry_of("cifar10-resnet110_sd-constant-depth", paper=6.41),
-            entry_of("cifar100-resnet110_sd-constant-depth", paper=27.76),
-            entry_of("cifar10-resnet1202_sd-constant-depth", paper=6.67),
-            *_rows(["cifar10-resnet110_sd", "cifar100-resnet110_sd", "cifar10-resnet1202_sd"]),
-        ),
-        claims=(
-            Claim(
-                text="stochastic depth is better at 110 layers",
-                worse="cifar10-resnet110_sd-constant-depth",
-                than="cifar10-resnet110_sd",
-                by=0.6,
-            ),
-            Claim(
-                text="and at 1,202",
-                worse="cifar10-resnet1202_sd-constant-depth",
-                than="cifar10-resnet1202_sd",
-                by=1.0,
-            ),
-        ),
-    ),
-    "wide": Target(
-        title="wide residual networks, CIFAR-10 and -100",
-        source="arXiv:1605.07146, Tables 5 and 6",
-        entries=_rows(f"{d}-wrn_{net}" for d in _BOTH for net in ("40_4", "16_8", "28_10")),
-        remark="The paper gives the median of five runs.",
-    ),
-    "resnext": Target(
-        title="ResNeXt-29, CIFAR-10 and -100",
-        source="arXiv:1611.05431, section 5.3",
-        entries=_rows(f"{d}-resnext29_{net}" for d in _BOTH for net in ("8x64d", "16x64d")),
-        remark="The paper gives the mean of ten runs.",
-    ),
-    "rir": Target(
-        title="ResNet in ResNet, CIFAR-10 and -100",
-        source="arXiv:1603.08029",
-        entries=_rows(f"{d}-rir18_wide" for d in _BOTH),
-    ),
-    "ror": Target(
-        title="residual networks of residual networks, CIFAR-10 and -100",
-        source="arXiv:1608.02908",
-        entries=_rows(f"{d}-ror3_{net}" for d in _BOTH for net in ("110", "wrn_58_4")),
-    ),
+    **RELATED_TARGETS,
 }
 """By the name that `resnets reproduce` takes."""
