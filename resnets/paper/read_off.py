@@ -6,17 +6,17 @@ Figures 1, 4 and 6: errors in percent. Figure 7: standard deviations.
 from resnets.paper.printed import Cell, PaperTable
 from resnets.paper.published import FIGURE_4, FIGURE_6
 
-_FIRST_DROP = "test error before the first drop"
-_AROUND = (
-    "test errors read off the curves, to 0.3 points; training errors, and those before the first drop, less exactly"
-)
+_AROUND = "read off the curves, to 0.3 points; a range where no one value could be read"
 _PLAIN: tuple[tuple[Cell, ...], ...] = (
     ("cifar_plain20", FIGURE_6["cifar_plain20"], 1.4, 12.7),
     ("cifar_plain32", FIGURE_6["cifar_plain32"], 1.2, (14, 15)),
     ("cifar_plain44", FIGURE_6["cifar_plain44"], (2, 3.2), (16, 18)),
     ("cifar_plain56", FIGURE_6["cifar_plain56"], (5.2, 5.9), (18, 18.7)),
 )
-_CIFAR = ("network", "test error at 64,000 iterations", "training error there", f"{_FIRST_DROP}, at about 31,000")
+_CIFAR = (
+    *("network", "test error at 64,000 iterations", "training error there"),
+    "test error before the first drop, at about 31,000",
+)
 
 MEDIANS = {
     "cifar_plain20": 1.85,
@@ -33,13 +33,13 @@ READ_OFF: dict[str, PaperTable] = {
         "Figure 4, read off",
         ("network", "validation error at the end", "training error there", "validation error on the first plateau"),
         (
-            ("plain18", FIGURE_4["plain18"], 31.0, 50.0),
-            ("plain34", FIGURE_4["plain34"], 32.3, 55.0),
-            ("resnet18_a", FIGURE_4["resnet18_a"], 30.0, 47.0),
-            ("resnet34_a", FIGURE_4["resnet34_a"], 24.5, 44.0),
+            ("plain18", FIGURE_4["plain18"], 31, 50),
+            ("plain34", FIGURE_4["plain34"], 32.3, 55),
+            ("resnet18_a", FIGURE_4["resnet18_a"], 30, 47),
+            ("resnet34_a", FIGURE_4["resnet34_a"], 24.5, 44),
         ),
-        note="validation errors of the middle crop, read off the curves, to 0.5 points; training errors, of augmented "
-        "crops, less exactly; the first plateau is that of iterations 100,000 to 150,000",
+        note="read off the curves, to 0.5 points, those of training about so much; validation is of the middle crop, "
+        "training of augmented ones; the first plateau is that of iterations 100,000 to 150,000",
     ),
     "figure6": PaperTable(
         "Figure 6, read off",
