@@ -12,6 +12,7 @@ from resnets.evaluation.metrics import wilson
 from resnets.models.layouts import ELSEWHERE, LAYOUTS
 from resnets.models.rows import PAPER
 from resnets.paper.degradation import WORSE
+from resnets.paper.in_print import read_off_markdown
 from resnets.paper.lines import read_lines
 from resnets.paper.markdown import conditions, each, listed, missing, spread, table
 from resnets.training.progress import duration
@@ -115,6 +116,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "degradation": degradation,
     "weights": weights,
     "own-pictures": own_pictures,
+    "read-off": read_off_markdown,
     **RUNS,
     **SPEED,
     **PHOTOGRAPH_SPEED,

@@ -4,10 +4,11 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from resnets.classification.photograph_recipe import PhotographRecipe
 from resnets.classification.recipe import ClassificationRecipe, ClassifierRecipe
-from resnets.classification.recipes import recipe
+from resnets.classification.recipes import departures, recipe
 from resnets.training.recipe import override
 
 Band = tuple[float, float]
@@ -116,6 +117,8 @@ class Entry:
     """The same of the mean of three seeds or more."""
     against: str = ""
     """The name of the entry whose test error is taken off that of this one, seed by seed."""
+    variant: bool = False
+    """Whether the paper prints this figure of what the run departs in from its main recipe, such as dropout."""
 
     @property
     def name(self) -> str:
@@ -124,6 +127,15 @@ class Entry:
     def planned(self, scale: str, seed: int) -> ClassifierRecipe:
         """The run of one seed, unless the entry has a seed of its own."""
         return SCALES[scale](override(recipe(self.recipe), [f"seed={seed}", *self.changes]))
+
+    @cached_property
+    def own(self) -> frozenset[str]:
+        """The departures from the paper's main recipe that are the paper's own: of a variant what it changes there."""
+        if not self.variant:
+            return frozenset()
+        data, _, net = self.recipe.partition("-")
+        main = recipe(f"{data}-{net.partition('-')[0]}")
+        return frozenset(departures(self.planned("paper", 0), "fp32")) - frozenset(departures(main, "fp32"))
 
     def folder(self, scale: str, seed: int) -> str:
         """The name of that run's folder."""

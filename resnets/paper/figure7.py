@@ -13,20 +13,13 @@ from resnets.classification.recipes import recipe
 from resnets.paper.entries import SURROGATES, Target
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import listed, spread, table
+from resnets.paper.read_off import MEDIANS
 from resnets.paper.tabled import aligned
 from resnets.paper.targets import TARGETS
 from resnets.paper.verdicts import FAILS, HOLDS, INSIDE, MISSING, OPEN, OUTSIDE, SURROGATE
 from resnets.report.studies import responses
 from resnets.report.style import save_png, say_surrogate
 
-MEDIANS = {
-    "cifar_plain20": 1.85,
-    "cifar_plain56": 1.6,
-    "cifar_resnet20": 1.55,
-    "cifar_resnet56": 1.1,
-    "cifar_resnet110": 0.92,
-}
-"""The response in the middle of the paper's sorted panel, read off: +-0.1."""
 NEAR = 0.25
 """By what share of the paper's a median measured here may differ."""
 DEEPER = ("cifar_resnet20", "cifar_resnet56", "cifar_resnet110")

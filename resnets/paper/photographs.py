@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from resnets.paper.entries import Claim, Entry, Target
+from resnets.paper.printed import Cell, number
 from resnets.paper.published import FIGURE_4
-from resnets.paper.tables import TABLES, Cell
+from resnets.paper.tables import TABLES
 
 _PAPER = "arXiv:1512.03385"
 _NEAR, _NEARER = 0.7, 0.5
@@ -34,7 +35,7 @@ def _entries(what: str, nets: Iterable[str], remark: str = "") -> tuple[Entry, .
     remark = "read off the figure, to 0.5 points" if read_off else remark
     found = []
     for net in nets:
-        top1, top5 = (None if cell is None else float(cell) for cell in printed[net])
+        top1, top5 = map(number, printed[net])
         assert top1 is not None
         near = (_NEAR if net in _LOOSE else _NEARER) + read_off
         band = (round(top1 - near, 2), round(top1 + near, 2))

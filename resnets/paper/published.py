@@ -72,13 +72,24 @@ MEAN_BANDS = {
 SPEEDS = (
     (
         "RTX 3090",
-        "timm, mixed precision",
+        "timm, mixed precision, results/benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv of "
+        "github.com/huggingface/pytorch-image-models",
         {"resnet18": 3482, "resnet34": 2037, "resnet50_v1_5": 1218, "resnet101_v1_5": 748, "resnet152_v1_5": 501},
     ),
-    ("A100", "NVIDIA DeepLearningExamples, PyTorch, mixed precision", {"resnet50_v1_5": 2470}),
-    ("H200", "MLPerf Training 4.0, NVIDIA, one of eight", {"resnet50_v1_5": 7941}),
+    (
+        "A100",
+        "NVIDIA DeepLearningExamples, PyTorch, mixed precision, DGX A100 with one GPU, container 21.03, "
+        "PyTorch/Classification/ConvNets/resnet50v1.5/README.md of github.com/NVIDIA/DeepLearningExamples",
+        {"resnet50_v1_5": 2470},
+    ),
+    (
+        "H200",
+        "MLPerf Training 4.0, NVIDIA, one of eight, NVIDIA/results/h200_ngc24.04_mxnet/resnet of "
+        "github.com/mlcommons/training_results_v4.0",
+        {"resnet50_v1_5": 7941},
+    ),
 )
-"""One GPU, where that was printed, and images of 224x224 a second by network."""
+"""One GPU, the file in which that stands, and images of 224x224 a second by network (of eight GPUs an eighth)."""
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -176,6 +187,7 @@ _WIDE = {
     "wide_resnet50_2": Published("68.9M", top1=21.9, top5=6.03, note="one crop; in its Table 9 top-5 is 5.79"),
 }
 
+UNSURE = "not confirmed by a second source"
 _ONE = "one crop"
 _NEXT = {
     "cifar_resnext29_8x64d": Published("34.4M", 3.65, 17.77),
@@ -188,10 +200,9 @@ _NEXT = {
     "plainnext50_32x4d": Published(top1=26.1, note=_ONE),
 }
 
-_UNSURE = "not confirmed by a second source"
-_RIR = {"cifar_rir18_wide": Published("10.3M", 5.01, 22.90, note=f"the count is {_UNSURE}")}
+_RIR = {"cifar_rir18_wide": Published("10.3M", 5.01, 22.90, note=f"the count is {UNSURE}")}
 _ROR = {
-    "cifar_ror3_110": Published(c10=5.08, c100=26.64, note=f"{_UNSURE}; with stochastic depth 5.04 and 23.48"),
+    "cifar_ror3_110": Published(c10=5.08, c100=26.64, note=f"{UNSURE}; with stochastic depth 5.04 and 23.48"),
     "cifar_ror3_164": Published(c10=4.86, note="CIFAR-100 with stochastic depth 22.47"),
     "cifar_preror3_164": Published(c10=5.02, c100=25.33, note="with stochastic depth 4.51 and 21.94"),
     "cifar_ror3_wrn_40_2": Published(c10=5.01, c100=25.19, note="with stochastic depth 4.59 and 22.48"),

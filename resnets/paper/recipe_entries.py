@@ -17,7 +17,7 @@ _REMARKS = {"resnet110": "the best of five runs; their mean is 6.61 ± 0.16", "p
 def entry_of(name: str, remark: str = "", paper: float | None = None) -> Entry:
     """The row of the recipe `name`, such as cifar10-resnet20, with its paper's error and bands where there are some.
 
-    `paper`: the figure that another paper prints of the network, or that of a variant.
+    `paper`: the figure that another paper, or another table, prints of the network.
     """
     data, _, net = name.partition("-")
     model = f"cifar_{net.partition('-')[0]}"
@@ -27,9 +27,17 @@ def entry_of(name: str, remark: str = "", paper: float | None = None) -> Entry:
     return Entry(recipe=name, paper=figure, remark=remark or read_off, band=band, mean_band=mean_band)
 
 
-def rows(names: Iterable[str]) -> tuple[Entry, ...]:
-    """A row for each recipe."""
+def entries_of(names: Iterable[str]) -> tuple[Entry, ...]:
+    """Their rows, with what each one's paper prints."""
     return tuple(entry_of(name) for name in names)
+
+
+def variant_of(name: str, paper: float, remark: str = "") -> Entry:
+    """The row of a recipe that changes its paper's main one as the paper itself does, with what it prints of that.
+
+    It has no band, whatever there is of the main one.
+    """
+    return Entry(recipe=name, paper=paper, remark=remark, variant=True)
 
 
 def changed(name: str, options: dict[str, tuple[str, ...]], against: str = "") -> tuple[Entry, ...]:

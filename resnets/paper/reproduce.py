@@ -7,7 +7,7 @@ resnets reproduce table6 --scale short --only resnet20  runs what is missing, th
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from resnets.paper.costs import Speed, recorded, speed_here
 from resnets.paper.counts import counts, network_drawing
 from resnets.paper.curves import save_curves
 from resnets.paper.entries import SCALES, Target
+from resnets.paper.in_print import TABLED, alone, beside
 from resnets.paper.kept_responses import Responses, has_responses
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.photograph_plan import photograph_plan
@@ -28,8 +29,7 @@ from resnets.paper.photograph_tables import Wanted, carried_out, draw_imagenet
 from resnets.paper.photographs import PHOTOGRAPHS
 from resnets.paper.plan import Plan, carry_out_missing, chosen, given_up, plan, plan_text, write_jobs
 from resnets.paper.surrogates import surrogate_of
-from resnets.paper.tabled import aligned, claims_lines, compared, heading, notes, table_text
-from resnets.paper.tables import TABLES
+from resnets.paper.tabled import claims_lines, compared, heading, notes, table_text
 from resnets.paper.targets import TARGETS
 from resnets.paper.verdicts import Row, differences, failures, judged, lost, rows_of
 
@@ -47,12 +47,17 @@ def reproduce(asked: Asked) -> Answer:
         raise ValueError(f"scale is {asked.scale!r}, allowed are {', '.join(SCALES)}")
     if asked.photographs and asked.what not in PHOTOGRAPHS:
         raise ValueError(f"photographs is {asked.photographs!r}, allowed for {', '.join(PHOTOGRAPHS)} only")
-    if asked.what not in (*TARGETS, *PHOTOGRAPHS, "figure7"):
+    trained = asked.what in (*TARGETS, *PHOTOGRAPHS, "figure7")
+    if not trained:
         given = {"scale": asked.scale != "paper", "only": asked.only, "jobs": asked.jobs}
         given["seeds"] = asked.seeds and asked.what != "degradation"
         if names := [name for name, value in given.items() if value]:
             raise ValueError(f"{', '.join(names)}: {asked.what} has nothing of the kind to choose")
-    return WHAT[asked.what](asked)
+    answer = WHAT[asked.what](asked)
+    if not trained:
+        return answer
+    record, text = beside(asked.what, answer.record, answer.text)
+    return replace(answer, record=record, text=text)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -209,13 +214,7 @@ def _photographs(asked: Asked) -> Answer:
 
 
 def _printed(asked: Asked) -> Answer:
-    """A table that nothing here measures yet: what the paper prints."""
-    printed = TABLES[asked.what]
-    lines = [["–" if cell is None else str(cell) for cell in row] for row in (printed.head, *printed.rows)]
-    shown = aligned(lines, "l" + "r" * (len(printed.head) - 1))
-    text = f"{asked.what}, {printed.title}: the paper's figures; nothing here measures them yet\n\n{shown}"
-    record = {"what": asked.what, "title": printed.title, "head": printed.head, "rows": printed.rows}
-    return Answer({**record, "measured": False}, text, [f"{asked.what}: not measured"])
+    return Answer(*alone(asked.what))
 
 
 def listing() -> list[Record]:
@@ -236,10 +235,10 @@ def _place(item: tuple[str, Any]) -> tuple[Any, ...]:
 
 
 _TITLES: dict[str, tuple[str, str]] = {
-    **{name: (printed.title, "printed only, nothing here measures it yet") for name, printed in TABLES.items()},
+    **{name: (printed.title, "printed only, nothing here measures it yet") for name, printed in TABLED.items()},
     **{name: (target.title, f"{len(target.entries)} networks trained") for name, target in TARGETS.items()},
     **{name: (target.title, f"{len(target.entries)} networks; needs ImageNet") for name, target in PHOTOGRAPHS.items()},
-    "table1": (TABLES["table1"].title, "computed"),
+    "table1": (TABLED["table1"].title, "computed"),
     "figure2": ("a residual block drawn from the network", "computed"),
     "figure3": ("plain-34 and ResNet-34 drawn from the networks", "computed"),
     "figure5": ("basic and bottleneck blocks drawn and counted", "computed"),
@@ -252,7 +251,7 @@ _TITLES: dict[str, tuple[str, str]] = {
 
 WHAT: dict[str, Callable[[Asked], Answer]] = {
     "list": _listed,
-    **dict.fromkeys(TABLES, _printed),
+    **dict.fromkeys(TABLED, _printed),
     **dict.fromkeys(TARGETS, _training),
     **dict.fromkeys(PHOTOGRAPHS, _photographs),
     "table1": _counts,

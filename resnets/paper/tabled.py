@@ -1,10 +1,11 @@
-"""A target's rows and claims as a terminal and as documents show them."""
+"""A target's rows and claims, and printed tables, as a terminal and as documents show them."""
 
 from collections.abc import Sequence
 from statistics import mean, stdev
 
 from resnets.paper.entries import Band, Target
 from resnets.paper.markdown import each, listed, seeds_said, spread, table
+from resnets.paper.printed import PaperTable, said
 from resnets.paper.surrogates import surrogate_of
 from resnets.paper.verdicts import Judged, Row
 from resnets.training.progress import duration
@@ -154,3 +155,27 @@ def notes(rows: Sequence[Row]) -> list[str]:
     return found + [
         f"{row.entry.name}, the paper: {row.entry.remark}" for row in rows if row.entry.remark and row.comparable
     ]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What is printed
+
+
+def printed_text(printed: PaperTable) -> str:
+    """Title and source of a printed table, the table in columns, and what is to be known of it."""
+    lines = [printed.head, *(list(map(said, row)) for row in printed.rows)]
+    parts = [f"{printed.title}; {printed.source}", aligned(lines, _sides(printed)), printed.note]
+    return "\n\n".join(filter(None, parts))
+
+
+def printed_markdown(printed: PaperTable) -> str:
+    """The same as documents have it, under its title."""
+    lines = [list(map(said, row)) for row in printed.rows]
+    parts = [f"**{printed.title}.**", table(printed.head, _sides(printed), lines)]
+    return "\n\n".join([*parts, *([f"{printed.note[0].upper()}{printed.note[1:]}."] if printed.note else [])])
+
+
+def _sides(printed: PaperTable) -> str:
+    """Columns of numbers keep to the right, with whatever else stands in them; columns of words to the left."""
+    columns = list(zip(*printed.rows, strict=True))
+    return "".join("r" if any(isinstance(cell, float | int | tuple) for cell in column) else "l" for column in columns)

@@ -1,31 +1,31 @@
 """The fourteen tables of "Deep Residual Learning for Image Recognition" (arXiv:1512.03385), as data.
 
 Errors and precisions in percent; None where a table has a dash or an empty cell. Networks have their names in the
-catalogue where it has them. The tables per class of VOC (10 and 11) are given by their means.
+catalogue where it has them. Those of detection and localisation: `detection_tables.py`.
 """
 
-from dataclasses import dataclass
-
-Cell = str | float | None
-
-
-@dataclass(frozen=True)
-class PaperTable:
-    """One printed table."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
+from resnets.paper.detection_tables import DETECTION
+from resnets.paper.printed import PaperTable
 
 _TOP = ("method", "top-1 error", "top-5 error")
-_VOC = ("system", "training data", "mAP")
+DEPTHS = (18, 34, 50, 101, 152)
+"""The columns of Table 1."""
 
 TABLES: dict[str, PaperTable] = {
     "table1": PaperTable(
-        "architectures for ImageNet: multiply-adds in 10^9",
-        ("network", "multiply-adds"),
-        (("resnet18", 1.8), ("resnet34", 3.6), ("resnet50", 3.8), ("resnet101", 7.6), ("resnet152", 11.3)),
+        "architectures for ImageNet: layers of a block, blocks of each network, multiply-adds in 10^9",
+        ("layer", "output", "18, 34 layers", "18", "34", "50, 101, 152 layers", "50", "101", "152"),
+        (
+            ("conv1", "112x112", "7x7, 64, stride 2", None, None, "7x7, 64, stride 2", None, None, None),
+            ("pool", "56x56", "3x3 max pool, stride 2", None, None, "3x3 max pool, stride 2", None, None, None),
+            ("conv2_x", "56x56", "3x3, 64; 3x3, 64", 2, 3, "1x1, 64; 3x3, 64; 1x1, 256", 3, 3, 3),
+            ("conv3_x", "28x28", "3x3, 128; 3x3, 128", 2, 4, "1x1, 128; 3x3, 128; 1x1, 512", 4, 4, 8),
+            ("conv4_x", "14x14", "3x3, 256; 3x3, 256", 2, 6, "1x1, 256; 3x3, 256; 1x1, 1024", 6, 23, 36),
+            ("conv5_x", "7x7", "3x3, 512; 3x3, 512", 2, 3, "1x1, 512; 3x3, 512; 1x1, 2048", 3, 3, 3),
+            ("fc", "1x1", "average pool, 1000-d fc", None, None, "average pool, 1000-d fc", None, None, None),
+            ("multiply-adds", None, None, 1.8, 3.6, None, 3.8, 7.6, 11.3),
+        ),
+        note="the first block of conv3_x, conv4_x and conv5_x has stride 2; the last layer ends in a softmax",
     ),
     "table2": PaperTable(
         "top-1 error on ImageNet validation, ten crops",
@@ -78,87 +78,22 @@ TABLES: dict[str, PaperTable] = {
     ),
     "table6": PaperTable(
         "test error on CIFAR-10, with augmentation",
-        ("method", "layers", "parameters", "test error"),
+        ("method", "layers", "parameters", "test error", "mean of several runs"),
         (
-            ("Maxout", None, None, 9.38),
-            ("NIN", None, None, 8.81),
-            ("DSN", None, None, 8.22),
-            ("FitNet", 19, "2.5M", 8.39),
-            ("cifar_highway19", 19, "2.3M", 7.54),
-            ("cifar_highway32", 32, "1.25M", 8.80),
-            ("cifar_resnet20", 20, "0.27M", 8.75),
-            ("cifar_resnet32", 32, "0.46M", 7.51),
-            ("cifar_resnet44", 44, "0.66M", 7.17),
-            ("cifar_resnet56", 56, "0.85M", 6.97),
-            ("cifar_resnet110", 110, "1.7M", 6.43),
-            ("cifar_resnet1202", 1202, "19.4M", 7.93),
+            ("Maxout", None, None, 9.38, None),
+            ("NIN", None, None, 8.81, None),
+            ("DSN", None, None, 8.22, None),
+            ("FitNet", 19, "2.5M", 8.39, None),
+            ("cifar_highway19", 19, "2.3M", 7.54, "7.72 ± 0.16"),
+            ("cifar_highway32", 32, "1.25M", 8.80, None),
+            ("cifar_resnet20", 20, "0.27M", 8.75, None),
+            ("cifar_resnet32", 32, "0.46M", 7.51, None),
+            ("cifar_resnet44", 44, "0.66M", 7.17, None),
+            ("cifar_resnet56", 56, "0.85M", 6.97, None),
+            ("cifar_resnet110", 110, "1.7M", 6.43, "6.61 ± 0.16"),
+            ("cifar_resnet1202", 1202, "19.4M", 7.93, None),
         ),
     ),
-    "table7": PaperTable(
-        "detection on PASCAL VOC, mAP",
-        ("network", "VOC 2007 test, trained on 07+12", "VOC 2012 test, trained on 07++12"),
-        (("vgg16", 73.2, 70.4), ("resnet101", 76.4, 73.8)),
-    ),
-    "table8": PaperTable(
-        "detection on COCO validation",
-        ("network", "mAP@.5", "mAP@[.5, .95]"),
-        (("vgg16", 41.5, 21.2), ("resnet101", 48.4, 27.2)),
-    ),
-    "table9": PaperTable(
-        "detection on COCO, step by step",
-        ("system", "val @.5", "val @[.5, .95]", "test-dev @.5", "test-dev @[.5, .95]"),
-        (
-            ("VGG-16", 41.5, 21.2, None, None),
-            ("ResNet-101", 48.4, 27.2, None, None),
-            ("+ box refinement", 49.9, 29.9, None, None),
-            ("+ context", 51.1, 30.0, 53.3, 32.2),
-            ("+ multi-scale testing", 53.8, 32.5, 55.7, 34.9),
-            ("ensemble", None, None, 59.0, 37.4),
-        ),
-    ),
-    "table10": PaperTable(
-        "detection on PASCAL VOC 2007 test",
-        _VOC,
-        (
-            ("VGG-16", "07+12", 73.2),
-            ("ResNet-101", "07+12", 76.4),
-            ("ResNet-101, all improvements", "COCO+07+12", 85.6),
-        ),
-    ),
-    "table11": PaperTable(
-        "detection on PASCAL VOC 2012 test",
-        _VOC,
-        (
-            ("VGG-16", "07++12", 70.4),
-            ("ResNet-101", "07++12", 73.8),
-            ("ResNet-101, all improvements", "COCO+07++12", 83.8),
-        ),
-    ),
-    "table12": PaperTable(
-        "detection on ImageNet, mAP@.5",
-        ("system", "val2", "test"),
-        (("GoogLeNet (ILSVRC'14)", None, 43.9), ("single model", 60.5, 58.8), ("ensemble", 63.6, 62.1)),
-    ),
-    "table13": PaperTable(
-        "localisation error on ImageNet validation",
-        ("method", "network", "testing", "given the class", "classes from", "top-5, predicted class"),
-        (
-            ("VGG's", "vgg16", "one crop", 33.1, None, None),
-            ("RPN", "resnet101", "one crop", 13.3, None, None),
-            ("RPN", "resnet101", "dense", 11.7, None, None),
-            ("RPN", "resnet101", "dense", None, "resnet101", 14.4),
-            ("RPN and R-CNN", "resnet101", "dense", None, "resnet101", 10.6),
-            ("RPN and R-CNN", "ensemble", "dense", None, "ensemble", 8.9),
-        ),
-    ),
-    "table14": PaperTable(
-        "top-5 localisation error on ImageNet",
-        ("method", "val", "test"),
-        (
-            ("OverFeat (ILSVRC'13)", 30.0, 29.9),
-            ("GoogLeNet (ILSVRC'14)", None, 26.7),
-            ("VGG (ILSVRC'14)", 26.9, 25.3),
-            ("ResNet (ILSVRC'15)", 8.9, 9.0),
-        ),
-    ),
+    **DETECTION,
 }
+"""By the name that `resnets reproduce` takes."""

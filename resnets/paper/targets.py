@@ -6,7 +6,8 @@ paper says, is worked out in `verdicts.py`. The paper's figures and bands: `publ
 
 from resnets.paper.entries import Claim, Target
 from resnets.paper.questions import QUESTIONS
-from resnets.paper.recipe_entries import entry_of, own, rows
+from resnets.paper.recipe_entries import own
+from resnets.paper.related_targets import RELATED_TARGETS
 
 _PAPER = "arXiv:1512.03385"
 _TRAIN, _TWENTY, _FIFTY_SIX = "train_error", "cifar10-plain20", "cifar10-plain56"
@@ -39,18 +40,6 @@ _SCATTERS_LITTLE = Claim(
     seeds=5,
 )
 """The paper's own five: 0.16."""
-_AT_164 = Claim(
-    text="full pre-activation is better at 164 layers",
-    worse="cifar10-resnet164",
-    than="cifar10-preact_resnet164",
-    by=0.1,
-    seeds=5,
-)
-_RESNET_110 = entry_of("cifar10-resnet110", "the mean of five runs in ResNet's paper, 6.61 ± 0.16", paper=6.61)
-"""In the tables of Identity Mappings."""
-_BOTH = ("cifar10", "cifar100")
-_MANIPULATED = ("scaling", "exclusive_gating", "conv", "dropout")
-_ORDERS = ("bn_after_addition", "relu_before_addition", "relu_only")
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -116,100 +105,6 @@ TARGETS: dict[str, Target] = {
         curves=True,
     ),
     **QUESTIONS,
-    "identity-shortcuts": Target(
-        title="manipulated shortcuts of ResNet-110 on CIFAR-10",
-        source="arXiv:1603.05027, Table 1",
-        entries=(
-            _RESNET_110,
-            *rows(f"cifar10-resnet110_{kind}" for kind in (*_MANIPULATED, "shortcut_gating")),
-        ),
-        claims=tuple(
-            Claim(
-                text=f"{kind.replace('_', ' ')} on the shortcut is worse than the identity",
-                worse=f"cifar10-resnet110_{kind}",
-                than="cifar10-resnet110",
-                by=1.5,
-            )
-            for kind in _MANIPULATED
-        ),
-    ),
-    "identity-orders": Target(
-        title="orders of activation on CIFAR-10",
-        source="arXiv:1603.05027, Table 2",
-        entries=(
-            _RESNET_110,
-            *rows(
-                f"cifar10-{name}"
-                for depth in (110, 164)
-                for name in (f"resnet{depth}", *(f"resnet{depth}_{o}" for o in _ORDERS), f"preact_resnet{depth}")
-                if name != "resnet110"
-            ),
-        ),
-        claims=(_AT_164,),
-    ),
-    "identity-depths": Target(
-        title="the unit of ResNet and full pre-activation, CIFAR-10 and -100",
-        source="arXiv:1603.05027, Table 3",
-        entries=(
-            _RESNET_110,
-            *rows(["cifar10-preact_resnet110"]),
-            *rows(f"{d}-{unit}{n}" for d in _BOTH for n in (164, 1001) for unit in ("resnet", "preact_resnet")),
-        ),
-        claims=(
-            _AT_164,
-            Claim(
-                text="full pre-activation is better at 1001 layers",
-                worse="cifar10-resnet1001",
-                than="cifar10-preact_resnet1001",
-                by=1.5,
-            ),
-        ),
-    ),
-    "stochastic-depth": Target(
-        title="constant and stochastic depth, CIFAR-10 and -100",
-        source="arXiv:1603.09382, Table 1",
-        entries=(
-            entry_of("cifar10-resnet110_sd-constant-depth", paper=6.41),
-            entry_of("cifar100-resnet110_sd-constant-depth", paper=27.76),
-            entry_of("cifar10-resnet1202_sd-constant-depth", paper=6.67),
-            *rows(["cifar10-resnet110_sd", "cifar100-resnet110_sd", "cifar10-resnet1202_sd"]),
-        ),
-        claims=(
-            Claim(
-                text="stochastic depth is better at 110 layers",
-                worse="cifar10-resnet110_sd-constant-depth",
-                than="cifar10-resnet110_sd",
-                by=0.6,
-            ),
-            Claim(
-                text="and at 1,202",
-                worse="cifar10-resnet1202_sd-constant-depth",
-                than="cifar10-resnet1202_sd",
-                by=1.0,
-            ),
-        ),
-    ),
-    "wide": Target(
-        title="wide residual networks, CIFAR-10 and -100",
-        source="arXiv:1605.07146, Tables 5 and 6",
-        entries=rows(f"{d}-wrn_{net}" for d in _BOTH for net in ("40_4", "16_8", "28_10")),
-        remark="The paper gives the median of five runs.",
-    ),
-    "resnext": Target(
-        title="ResNeXt-29, CIFAR-10 and -100",
-        source="arXiv:1611.05431, section 5.3",
-        entries=rows(f"{d}-resnext29_{net}" for d in _BOTH for net in ("8x64d", "16x64d")),
-        remark="The paper gives the mean of ten runs.",
-    ),
-    "rir": Target(
-        title="ResNet in ResNet, CIFAR-10 and -100",
-        source="arXiv:1603.08029",
-        entries=rows(f"{d}-rir18_wide" for d in _BOTH),
-    ),
-    "ror": Target(
-        title="residual networks of residual networks, CIFAR-10 and -100",
-        source="arXiv:1608.02908",
-        entries=rows(f"{d}-ror3_{net}" for d in _BOTH for net in ("110", "wrn_58_4")),
-    ),
+    **RELATED_TARGETS,
 }
 """By the name that `resnets reproduce` takes."""

@@ -74,8 +74,14 @@ class Row:
 
     @property
     def comparable(self) -> bool:
-        """Whether all runs are the paper's recipe, whole, so that its figure may stand beside them."""
-        return self.scale == "paper" and all(is_papers(run["departures"]) for run in self.runs)
+        """Whether all runs are the paper's recipe, whole, or that variant of it which the row is of in the paper, too.
+
+        Then its figure may stand beside them.
+        """
+        own = self.entry.own
+        return self.scale == "paper" and all(
+            is_papers([phrase for phrase in run["departures"] if phrase not in own]) for run in self.runs
+        )
 
     @property
     def surrogate(self) -> str | None:
