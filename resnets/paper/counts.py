@@ -1,4 +1,4 @@
-"""What the paper says of networks that can be counted or drawn from the networks themselves: Table 1 and Figure 3."""
+"""What the paper says of networks that can be counted from the networks themselves: Table 1."""
 
 from pathlib import Path
 
@@ -6,12 +6,10 @@ from resnets.models.catalog import model_spec
 from resnets.paper.lines import Record
 from resnets.paper.markdown import table
 from resnets.paper.tables import TABLES
-from resnets.report.drawing import draw
 
 NEAR = 0.1
 """Billions of multiply-adds that the paper's figure, of one decimal, may lie from the count."""
 _NEAR = f"within {NEAR:g} e9"
-FIGURE_3 = ("vgg19", "plain34", "resnet34_a")
 
 
 def counts() -> tuple[Record, str, list[str]]:
@@ -56,13 +54,3 @@ def counts_markdown(results: Path) -> str:
         for r in record["rows"]
     ]
     return table(("network", "layers", "parameters", "multiply-adds", "paper", "verdict"), "lrrrrl", rows)
-
-
-def network_drawing(out: Path) -> tuple[Record, str]:
-    """Figure 3: the three networks drawn into the folder `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    paths = [out / f"figure3-{name}.svg" for name in FIGURE_3]
-    for name, path in zip(FIGURE_3, paths, strict=True):
-        draw(name, path)
-    files = [str(path) for path in paths]
-    return {"what": "figure3", "figures": files}, "\n".join(files)

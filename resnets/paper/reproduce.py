@@ -15,9 +15,10 @@ from resnets.files import say
 from resnets.paper import degradation
 from resnets.paper import figure7 as responses
 from resnets.paper.costs import Speed, recorded, speed_here
-from resnets.paper.counts import counts, network_drawing
+from resnets.paper.counts import counts
 from resnets.paper.curves import save_curves
 from resnets.paper.entries import SCALES, Target
+from resnets.paper.figure3 import figure3
 from resnets.paper.kept_responses import Responses, has_responses
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.photograph_plan import photograph_plan
@@ -209,7 +210,7 @@ def _counts(asked: Asked) -> Answer:
 
 
 def _drawing(asked: Asked) -> Answer:
-    return Answer(*network_drawing(asked.out or Path("runs/reproduction")))
+    return Answer(*figure3(asked.out or Path("runs/reproduction")))
 
 
 def _photographs(asked: Asked) -> Answer:
@@ -272,7 +273,7 @@ _TITLES: dict[str, tuple[str, str]] = {
     **{name: (target.title, f"{len(target.entries)} networks trained") for name, target in TARGETS.items()},
     **{name: (target.title, f"{len(target.entries)} networks; needs ImageNet") for name, target in PHOTOGRAPHS.items()},
     "table1": (TABLES["table1"].title, "computed"),
-    "figure3": ("plain-34 and ResNet-34 drawn from the networks", "computed"),
+    "figure3": ("VGG-19, plain-34 and ResNet-34 side by side", "drawn from the networks"),
     "figure7": (
         "standard deviations of layer responses",
         f"{len(responses.TARGET.entries)} networks trained, then measured",
