@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from drawings import check_page, check_words
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Curve
@@ -116,38 +116,12 @@ def test_sizes_stand_at_the_stages() -> None:
     "name", ["resnet18", "plain34", "resnet34", "resnet50", "resnet152", "cifar_resnet110", *RELATIVES]
 )
 def test_nothing_lies_over_another_box_or_off_the_page(name: str) -> None:
-    page = figure(name)
-    width, height = page.get_size_inches()
-    patches = [p for p in page.axes[0].patches if isinstance(p, FancyBboxPatch) and p.get_zorder() == 3]
-    boxes = sorted((p.get_x(), p.get_y(), p.get_width(), p.get_height()) for p in patches)
-    assert all(0 < x < x + w < width and 0 < y < y + h < height for x, y, w, h in boxes)
-    for i, (x, y, w, h) in enumerate(boxes):
-        for x2, y2, _, h2 in boxes[i + 1 :]:
-            assert x2 >= x + w or y2 >= y + h - 1e-9 or y >= y2 + h2 - 1e-9
-    renderer = FigureCanvasAgg(page).get_renderer()
-    frame = page.bbox
-    for text in page.axes[0].texts:
-        extent = text.get_window_extent(renderer)
-        assert extent.x0 > frame.x0, text
-        assert extent.x1 < frame.x1, text
-        assert extent.y0 > frame.y0, text
-        assert extent.y1 < frame.y1, text
+    check_page(figure(name))
 
 
 @pytest.mark.parametrize("name", ["resnet18_a", "resnet152", *RELATIVES])
 def test_words_are_inside_their_box_or_outside_all(name: str) -> None:
-    page = figure(name)
-    renderer = FigureCanvasAgg(page).get_renderer()
-    patches = [p for p in page.axes[0].patches if isinstance(p, FancyBboxPatch) and p.get_zorder() == 3]
-    extents = [p.get_window_extent(renderer) for p in patches]
-    for text in page.axes[0].texts:
-        inner = text.get_window_extent(renderer)
-        if text.get_zorder() == 4:
-            assert any(
-                e.x0 <= inner.x0 and inner.x1 <= e.x1 and e.y0 <= inner.y0 and inner.y1 <= e.y1 for e in extents
-            ), text
-        else:
-            assert not any(e.overlaps(inner) for e in extents), text
+    check_words(figure(name))
 
 
 # ---------------------------------------------------------------------------------------------------------------

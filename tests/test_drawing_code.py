@@ -4,13 +4,26 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from resnets.documents import drawing_code, images
 from resnets.documents.drawing_code import digest_of_code, drawn_with, stripped
-from resnets.documents.images import DEGRADATION, FIGURES, NETWORK, demonstration, draw_demonstration, stale_figures
+from resnets.documents.images import (
+    DEGRADATION,
+    FIGURE_3,
+    FIGURES,
+    NETWORK,
+    demonstration,
+    draw_demonstration,
+    stale_figures,
+)
+from resnets.paper.figure3 import outlines
 from resnets.report import drawing
+from resnets.report.drawing import DOTS
+from resnets.report.side_by_side import side_by_side
+from resnets.report.style import save_png
 
 CURVE = {"steps": [100, 200], "train_error": [50.0, 5.0], "test_error": [None, 9.0]}
 SURROGATE = "the handwritten digits and a short schedule, not CIFAR-10 and the paper's"
@@ -106,7 +119,7 @@ def test_a_figure_of_older_code_is_drawn_anew(tmp_path: Path, monkeypatch: pytes
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# The demonstration and a network
+# The demonstration and networks
 
 
 def test_the_demonstration_says_of_what_it_is(tmp_path: Path) -> None:
@@ -142,3 +155,18 @@ def test_the_network_is_drawn_as_the_command_draws_it(tmp_path: Path, monkeypatc
     with Image.open(tmp_path / NETWORK) as ours, Image.open(tmp_path / "network.png") as theirs:
         assert ours.size == theirs.size
         assert ours.tobytes() == theirs.tobytes()
+
+
+def test_figure_3_is_reduced_to_a_palette_that_does_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "FIGURES", {FIGURE_3: FIGURES[FIGURE_3]})
+    draw(tmp_path)
+    assert stale(tmp_path) == [], "the digests are kept"
+    path = tmp_path / FIGURE_3
+    assert path.stat().st_size < 300_000
+    save_png(side_by_side(outlines()), tmp_path / "whole.png", dpi=DOTS)
+    with Image.open(path) as ours, Image.open(tmp_path / "whole.png") as whole:
+        assert ours.size == whole.size
+        one, other = (np.asarray(image.convert("RGB")).astype(int) for image in (ours, whole))
+    apart = np.abs(one - other).max(-1)
+    assert apart.max() < 48
+    assert (apart > 8).mean() < 0.01

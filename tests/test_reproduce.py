@@ -156,8 +156,9 @@ def test_what_is_computed_or_only_printed(tmp_path: Path, capsys: pytest.Capture
     printed = _json(capsys, ["reproduce", "table9"])
     assert printed["measured"] is False
     assert main(["reproduce", "table9", "--check"]) == 1  # not measured is no success
-    figures = _json(capsys, ["reproduce", "figure3", "--out", str(tmp_path)])["figures"]
-    assert all(Path(path).read_text().startswith("<?xml") for path in figures)
+    drawn = _json(capsys, ["reproduce", "figure3", "--out", str(tmp_path)])
+    assert Path(drawn["figure"]).read_text().startswith("<?xml")
+    assert [row["layers"] for row in drawn["networks"]] == [19, 34, 34]
 
 
 def test_the_plan_of_an_imagenet_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ the code that drew it, and of nothing else: where they are those of today, the f
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,12 +15,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from resnets.documents.curve_figures import draw_cifar10, draw_short
 from resnets.documents.drawing_code import digest_of_code
+from resnets.files import write_atomic
 from resnets.models.catalog import model_spec, row, skeleton
 from resnets.models.outline import outline
 from resnets.paper.degradation_figure import degradation_figure
+from resnets.paper.figure3 import outlines
 from resnets.paper.lines import Record, papers_own, read_lines, read_runs
 from resnets.paper.published import test_error
 from resnets.paper.studies import STUDIES
@@ -28,12 +32,14 @@ from resnets.paper.targets import TARGETS
 from resnets.paper.units import BLOCKS, UNITS, draw_units, unit_records
 from resnets.paper.verdicts import rows_of
 from resnets.report.drawing import DOTS, network_figure
+from resnets.report.side_by_side import side_by_side
 from resnets.report.style import save_png
 
 CIFAR10 = "docs/images/cifar10.png"
 SHORT = {name: f"docs/images/{name}-short.png" for name in ("figure6", "shortcuts", "three-times")}
 """By the name of a target the figure of its runs by the short schedule; that of `figure6` shows `table6` too."""
 DEGRADATION, NETWORK = "docs/images/degradation.png", "docs/images/network.png"
+FIGURE_3 = "docs/images/figure3.png"
 _DRAWN = "cifar_resnet20"
 """The network of that figure."""
 _DATA, _CODE = "SHA-256 of the data", "SHA-256 of the drawing code"
@@ -59,6 +65,8 @@ class DocumentFigure:
     """The modules that draw it; those of `resnets.report` that they import count, too."""
     dots: int = 150
     """To the inch."""
+    colours: int | None = None
+    """At most so many are kept, for a smaller file."""
 
 
 def cifar10_runs(results: Path) -> list[Record]:
@@ -116,6 +124,16 @@ def draw_network(records: list[Record]) -> Figure:
     return network_figure(records[0]["network"])
 
 
+def figure_3(results: Path) -> list[Record]:
+    """What Figure 3 shows of its networks. Nothing of it was measured."""
+    return [{"title": title, "outline": asdict(whole)} for title, whole in outlines().items()]
+
+
+def draw_figure_3(records: list[Record]) -> Figure:
+    """Drawn from the networks, of which the records tell all."""
+    return side_by_side(outlines())
+
+
 def study_image(what: str) -> str:
     """The path of a study's figure in the checkout."""
     return f"docs/images/studies/{what}.png"
@@ -132,6 +150,7 @@ _DEMONSTRATION = ("resnets.paper.degradation_figure",)
 _STUDIES = ("resnets.paper.study_figures",)
 _UNITS = ("resnets.report.unit_drawing",)
 _NETWORK = ("resnets.report.drawing",)
+_FIGURE_3 = ("resnets.report.side_by_side",)
 
 FIGURES: dict[str, DocumentFigure] = {
     CIFAR10: DocumentFigure(cifar10_runs, draw_cifar10, _CURVES),
@@ -141,6 +160,7 @@ FIGURES: dict[str, DocumentFigure] = {
     },
     DEGRADATION: DocumentFigure(demonstration, draw_demonstration, _DEMONSTRATION),
     NETWORK: DocumentFigure(network, draw_network, _NETWORK, DOTS),
+    FIGURE_3: DocumentFigure(figure_3, draw_figure_3, _FIGURE_3, DOTS, colours=256),
     **{study_image(what): DocumentFigure(partial(newest_study, what), draw_study, _STUDIES) for what in STUDIES},
     **{
         unit_image(figure): DocumentFigure(partial(unit_records, figure), draw_units, _UNITS)
@@ -186,4 +206,17 @@ def _texts_in(path: Path) -> dict[str, str | None]:
 
 def _save(figure: DocumentFigure, data: list[Record], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_png(figure.draw(data), path, dpi=figure.dots, texts=_texts(figure, data))
+    texts = _texts(figure, data)
+    save_png(figure.draw(data), path, dpi=figure.dots, texts=texts)
+    if figure.colours:
+        _keep_colours(path, figure.colours, texts)
+
+
+def _keep_colours(path: Path, most: int, texts: dict[str, str]) -> None:
+    """Writes the PNG again with a palette of the `most` colours that are nearest to its own, and with `texts`."""
+    kept, buffer = PngInfo(), io.BytesIO()
+    for name, text in texts.items():
+        kept.add_text(name, text)
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(most, dither=Image.Dither.NONE).save(buffer, "png", optimize=True, pnginfo=kept)
+    write_atomic(path, buffer.getvalue())

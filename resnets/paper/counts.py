@@ -1,4 +1,4 @@
-"""What the paper says of networks that can be counted or drawn from the networks themselves: Table 1 and Figure 3."""
+"""What the paper says of networks that can be counted from the networks themselves: Table 1."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +11,11 @@ from resnets.paper.printed import number
 from resnets.paper.published import PUBLISHED
 from resnets.paper.tabled import aligned
 from resnets.paper.tables import DEPTHS, TABLES
-from resnets.report.drawing import draw
 
 NEAR = 0.1
 """Billions of multiply-adds that the paper's figure, of one decimal, may lie from the count."""
 _NEAR = f"within {NEAR:g} e9"
 _AS_PRINTED, _EXACT, _EQUAL = "as printed", "exact", "equal"
-FIGURE_3 = ("vgg19", "plain34", "resnet34_a")
 
 
 def counts() -> tuple[Record, str, list[str]]:
@@ -115,13 +113,3 @@ def counts_markdown(results: Path) -> str:
 def _in_code(row: tuple[str, ...]) -> list[str]:
     """Names of networks as code."""
     return [f"`{cell}`" if cell in list_models() else cell for cell in row]
-
-
-def network_drawing(out: Path) -> tuple[Record, str]:
-    """Figure 3: the three networks drawn into the folder `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    paths = [out / f"figure3-{name}.svg" for name in FIGURE_3]
-    for name, path in zip(FIGURE_3, paths, strict=True):
-        draw(name, path)
-    files = [str(path) for path in paths]
-    return {"what": "figure3", "figures": files}, "\n".join(files)

@@ -18,9 +18,10 @@ from resnets.paper import figure7 as responses
 from resnets.paper.asked import Answer, Asked
 from resnets.paper.building_blocks import building_blocks
 from resnets.paper.costs import Speed, recorded, speed_here
-from resnets.paper.counts import counts, network_drawing
+from resnets.paper.counts import counts
 from resnets.paper.curves import save_curves
 from resnets.paper.entries import SCALES, Target
+from resnets.paper.figure3 import figure3
 from resnets.paper.in_print import TABLED, alone, beside
 from resnets.paper.kept_responses import Responses, has_responses
 from resnets.paper.lines import Record, read_lines
@@ -180,7 +181,7 @@ def _drawing(asked: Asked) -> Answer:
 
 _DRAWN: dict[str, Callable[[Path], tuple[Record, str]]] = {
     "figure2": partial(building_blocks, "figure2"),
-    "figure3": network_drawing,
+    "figure3": figure3,
     "figure5": partial(building_blocks, "figure5"),
 }
 
@@ -239,9 +240,9 @@ _TITLES: dict[str, tuple[str, str]] = {
     **{name: (target.title, f"{len(target.entries)} networks trained") for name, target in TARGETS.items()},
     **{name: (target.title, f"{len(target.entries)} networks; needs ImageNet") for name, target in PHOTOGRAPHS.items()},
     "table1": (TABLED["table1"].title, "computed"),
-    "figure2": ("a residual block drawn from the network", "computed"),
-    "figure3": ("plain-34 and ResNet-34 drawn from the networks", "computed"),
-    "figure5": ("basic and bottleneck blocks drawn and counted", "computed"),
+    "figure2": ("a residual block", "drawn from the network"),
+    "figure3": ("VGG-19, plain-34 and ResNet-34 side by side", "drawn from the networks"),
+    "figure5": ("basic and bottleneck block", "drawn and counted from the networks"),
     "figure7": (
         "standard deviations of layer responses",
         f"{len(responses.TARGET.entries)} networks trained, then measured",

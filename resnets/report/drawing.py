@@ -31,8 +31,8 @@ from resnets.report.drawing_plan import (
     legend,
     length,
 )
-from resnets.report.strokes import arrow_head, stroke
-from resnets.report.style import INK, MUTED, save_png, styled, to_svg
+from resnets.report.layer_boxes import kind_of_arrow
+from resnets.report.style import MUTED, save_png, styled, to_svg
 from resnets.report.unit_drawing import text_width
 
 MARGIN, HEAD, LEGEND_LINE = 0.25, 0.95, 0.2
@@ -127,7 +127,7 @@ def _notes(whole: Outline, width: float) -> Iterator[tuple[bool | None, str]]:
 def _write(axes: Axes, notes: list[tuple[bool | None, str]], left: float, top: float) -> None:
     for number, (dotted, text) in enumerate(notes, 1):
         y = top + LEGEND_LINE * number
-        if dotted is not None:
-            stroke(axes, [(left, y), (left + 0.38, y)], INK, dotted=dotted)
-            arrow_head(axes, left + 0.42, y, INK, (1, 0))
-        axes.text(left + (0.0 if dotted is None else 0.52), y, text, fontsize=7.5, va="center")
+        if dotted is None:
+            axes.text(left, y, text, fontsize=7.5, va="center")
+        else:
+            kind_of_arrow(axes, left, y, text, dotted)

@@ -5,16 +5,12 @@ so around each other: the one that leaves its column outermost comes in outermos
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.patches import Circle, FancyBboxPatch
-from matplotlib.path import Path as Curve
 
 from resnets.models.outline import Outline, Stage
 from resnets.report.drawing_plan import (
     ARCS,
-    BOX_HEIGHT,
     BRANCH,
     CIRCLE,
     GAP,
@@ -26,12 +22,13 @@ from resnets.report.drawing_plan import (
     mark,
     words,
 )
-from resnets.report.strokes import Point, arrow_head, curve, rounded, stroke, tint
+from resnets.report.layer_boxes import BOX_HEIGHT, PLUS, addition, around, arrow_down, layer_box, rounded_box
+from resnets.report.strokes import Point, curve, rounded, tint
 from resnets.report.style import INK, MUTED
 
-BULGE, INNER_BULGE, PLUS, CORNER, APART = 0.36, 0.2, 0.045, 0.09, 0.07
-"""How far the arrow around a unit and that around a layer reach out; a circle's radius; of long lines the corners'
-radius, and how far they are from each other between columns."""
+BULGE, INNER_BULGE, CORNER, APART = 0.36, 0.2, 0.09, 0.07
+"""How far the arrow around a unit and that around a layer reach out; of long lines the corners' radius, and how far
+they are from each other between columns."""
 
 
 @dataclass
@@ -97,7 +94,7 @@ class Pen:
     def _panel(self, column: Column, cell: Cell, top: float, height: float, continued: bool) -> None:
         width = LABELS + column.box + column.arcs
         look = {"facecolor": tint(cell.colour, 0.1), "edgecolor": "none", "zorder": 0}
-        _rounded(self.axes, column.x, top, width, height, 0.06, **look)
+        rounded_box(self.axes, column.x, top, width, height, 0.06, **look)
         stage: Stage = self.whole.stages[cell.stage]
         x, y = column.x + 0.09, top + min(height, 0.4) / 2
         name = f"… {stage.name}" if continued else stage.name
@@ -115,9 +112,8 @@ class Pen:
         for number, text in enumerate(cell.texts):
             above = y + 0.035
             y += inner
-            stroke(self.axes, [self.at, (middle, y - 0.02)], INK)
-            arrow_head(self.axes, middle, y, INK, (0, 1))
-            _box(self.axes, column, y, text, cell.colour)
+            arrow_down(self.axes, middle, self.at[1], y)
+            layer_box(self.axes, middle, y, column.box, text, cell.colour)
             self.at = (middle, y + BOX_HEIGHT)
             if block and inner:
                 layer = block.layers[number]
@@ -133,13 +129,8 @@ class Pen:
     def _around(self, column: Column, above: float, bulge: float, dotted: bool) -> float:
         """The arrow from the height `above` to an addition below; returns the height of that."""
         assert self.at is not None
-        middle, edge, below = column.middle, column.middle + column.box / 2, self.at[1] + 0.065
-        vertices = [
-            (middle, above), (edge, above), (edge + bulge, above), (edge + bulge, below), (edge, below),
-            (middle + PLUS + 0.04, below),
-        ]  # fmt: skip
-        codes = [Curve.MOVETO, Curve.LINETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4, Curve.LINETO]
-        curve(self.axes, Curve(vertices, codes), INK, dotted)
+        middle, below = column.middle, self.at[1] + 0.065
+        around(self.axes, middle, middle + column.box / 2, above, below, bulge, dotted)
         self._add(middle, below)
         return below
 
@@ -158,19 +149,8 @@ class Pen:
     def _add(self, middle: float, y: float) -> None:
         """The circle in which a shortcut ends, where the main path then goes on."""
         assert self.at is not None
-        arrow_head(self.axes, middle + PLUS, y, INK, (-1, 0))
-        stroke(self.axes, [self.at, (middle, y - PLUS)], INK)
-        self.axes.add_patch(Circle((middle, y), PLUS, facecolor="white", edgecolor=INK, linewidth=0.7, zorder=4))
-        for dx, dy in ((PLUS * 0.6, 0), (0, PLUS * 0.6)):
-            stroke(self.axes, [(middle - dx, y - dy), (middle + dx, y + dy)], INK, zorder=5.0)
+        addition(self.axes, middle, self.at[1], y)
         self.at = (middle, y + PLUS)
-
-
-def _box(axes: Axes, column: Column, y: float, text: str, colour: str) -> None:
-    fill = "white" if "pool" in text else tint(colour, 0.38)
-    left = column.middle - column.box / 2
-    _rounded(axes, left, y, column.box, BOX_HEIGHT, 0.04, facecolor=fill, edgecolor=colour, linewidth=0.7, zorder=3)
-    axes.text(column.middle, y + BOX_HEIGHT / 2, text, fontsize=7.5, ha="center", va="center_baseline", zorder=4)
 
 
 def _mark(axes: Axes, column: Column, text: str, y: float, bulge: float, edge: str) -> None:
@@ -183,10 +163,5 @@ def _tag(axes: Axes, x: float, y: float, text: str, edge: str) -> None:
     """Words along a line that goes down."""
     height = 0.044 * len(text) + 0.08
     look = {"facecolor": "white", "edgecolor": edge, "linewidth": 0.7}
-    _rounded(axes, x - 0.065, y - height / 2, 0.13, height, 0.03, zorder=3, **look)
+    rounded_box(axes, x - 0.065, y - height / 2, 0.13, height, 0.03, zorder=3, **look)
     axes.text(x, y, text, fontsize=5.6, rotation=90, ha="center", va="center", zorder=4)
-
-
-def _rounded(axes: Axes, x: float, y: float, width: float, height: float, radius: float, **look: Any) -> None:
-    style = f"round,pad=0,rounding_size={radius}"
-    axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=style, **look))

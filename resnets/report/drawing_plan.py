@@ -10,9 +10,10 @@ from itertools import cycle, pairwise
 
 from resnets.models.layers import Layer
 from resnets.models.outline import Block, Outline
+from resnets.report.layer_boxes import BOX_HEIGHT
 from resnets.report.style import COLOURS, MUTED
 
-BOX_WIDTH, BOX_HEIGHT, GAP = 1.42, 0.2, 0.1
+BOX_WIDTH, GAP = 1.42, 0.1
 """A layer's box, at least, and the space between two of them in a block."""
 LABELS, ARCS, GUTTER = 0.88, 0.5, 0.34
 """Left of the boxes the stage's name; right of them the units' shortcuts; the space between two columns."""
