@@ -39,7 +39,7 @@ def write(path: Path, *networks: dict[str, Any]) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Costs without timing anything."""
-    monkeypatch.setattr(reproduce, "speed_here", lambda *_: Speed(100.0, "cifar_resnet20", "h", "s"))
+    monkeypatch.setattr(reproduce, "speeds_here", lambda *_: [Speed(100.0, "cifar_resnet20", "h", "s")])
 
 
 @pytest.mark.usefixtures("tiny_smoke", "quick")

@@ -38,7 +38,7 @@ def figure7(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 
 def test_figure7(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reproduce, "speed_here", lambda *_: Speed(100.0, "cifar_resnet20", "h", "s"))
+    monkeypatch.setattr(reproduce, "speeds_here", lambda *_: [Speed(100.0, "cifar_resnet20", "h", "s")])
     assert {row["verdict"] for row in figure7(tmp_path, capsys)["rows"]} == {"not measured"}
     lines = (
         responses(cifar_plain20=1.8, cifar_resnet20=9.0, cifar_resnet56=0.8),
