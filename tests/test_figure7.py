@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_reproduction import WHERE
 from test_verdicts import line
 
 from resnets.cli import main
@@ -39,7 +40,7 @@ def write(path: Path, *networks: dict[str, Any]) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Costs without timing anything."""
-    monkeypatch.setattr(reproduce, "speed_here", lambda *_: Speed(100.0, "cifar_resnet20", "h", "s"))
+    monkeypatch.setattr(reproduce, "speeds_here", lambda *_: [Speed(100.0, "cifar_resnet20", "h", "s")])
 
 
 @pytest.mark.usefixtures("tiny_smoke", "quick")
@@ -143,5 +144,20 @@ def test_the_runs_are_those_of_figure_6_and_documents_may_read_the_same_file(tmp
     assert len(figure7.TARGET.entries) == len(figure7.MEDIANS)
     write(tmp_path / "cifar10.jsonl", network(RESIDUAL, 0, 1.4))
     (tmp_path / "studies.jsonl").write_text(json.dumps(line(RESIDUAL, 0, 8.5)) + "\n")
-    for block in ("in-short", "reproduced", "studied"):
+    for block in ("reproduced", "studied"):
         assert BLOCKS[block](tmp_path).startswith("Not measured yet")
+    assert BLOCKS["in-short"](tmp_path).count("\n| `") == 1  # Table 1, which is computed
+
+
+def test_a_surrogate_stands_in_the_document_without_the_papers_figures(tmp_path: Path) -> None:
+    tenth = ("iterations: 6400 (paper: 64000)", "milestones: 3200, 4800 (paper: 32000, 48000)")
+    short = network(RESIDUAL, 0, 9.5)
+    run = {**short["run"], "iterations": 6400, "departures": list(tenth)}
+    short = {**short, "name": "cifar_resnet20 after 6,400 iterations", "run": run}
+    study = {"study": "responses", "data": "cifar10", "networks": [short], **WHERE}
+    (tmp_path / "studies.jsonl").write_text(json.dumps(study) + "\n")
+    said = BLOCKS["studied"](tmp_path).partition("### Figure 7 beside the paper")[2]
+    assert f"**A surrogate: {SURROGATES['short']}.**" in said
+    assert "| network | measured |\n| --- | ---: |\n| cifar_resnet20 | 9.50 |\n\nNot measured: 4 of 5 rows." in said
+    row = "| `figure7` | a tenth of the paper's iterations, a surrogate | 1 of 5 |  |  |"
+    assert row in BLOCKS["in-short"](tmp_path)

@@ -9,6 +9,7 @@ from test_verdicts import line
 
 from resnets.cli import main
 from resnets.paper import photograph_tables
+from resnets.paper.lines import read_lines
 from resnets.paper.photograph_claims import claims_about, ensemble_claim, top5_band, top5_rows
 from resnets.paper.photographs import PHOTOGRAPHS
 from resnets.paper.verdicts import Row, failures, judged, rows_of
@@ -146,6 +147,41 @@ def test_a_check_of_networks_that_were_trained(
     out, err = capsys.readouterr()
     assert (failed or "") in err
     assert ("it is held against nothing here" in out) == (what == "table5")
+
+
+def test_networks_that_were_tested_in_another_way_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By ten crops for Table 4, and as an ensemble for Table 5; nothing is tested twice."""
+    asked: list[tuple[str, str]] = []
+
+    def tested(folder: Path, wanted: photograph_tables.Wanted) -> dict[str, Any]:
+        table = "table3" if wanted.target.protocol == "ten-crop" else wanted.what
+        entries = [entry.folder("paper", 0) for entry in PHOTOGRAPHS[table].entries]
+        asked.append((wanted.target.protocol, folder.name))
+        return {**papers(table)[entries.index(folder.name)], "protocol": wanted.target.protocol}
+
+    results = tmp_path / "lines.jsonl"
+    monkeypatch.setattr(photograph_tables, "open_photographs", lambda *_: None)
+    monkeypatch.setattr(photograph_tables, "carry_out_missing", lambda *_: ([], {}))
+    monkeypatch.setattr(photograph_tables, "_tested", tested)
+    together = {"top1_error": 19.0, "top5_error": 4.2}
+    monkeypatch.setattr(photograph_tables, "_ensemble", lambda names, _: {"networks": names, **together})
+    words = ["--results", str(results), "--out", str(tmp_path), "--check"]
+    results.write_text(json.dumps({**papers("table3")[-1], "protocol": "ten-crop"}) + "\n")  # of resnet152
+    assert main(["reproduce", "table4", *words]) == 0
+    assert [name for protocol, name in asked if protocol == "ten-crop"] == [
+        "imagenet-resnet50-seed0",
+        "imagenet-resnet101-seed0",
+    ]
+    assert [one["protocol"] for one in read_lines(results)].count("ten-crop") == 3
+    del asked[:]
+    assert main(["reproduce", "table4", *words]) == 0  # from the lines alone
+    assert asked == []
+
+    assert main(["reproduce", "table5", *words]) == 0
+    (line,) = [one for one in read_lines(results) if "ensemble" in one]
+    assert line["networks"] == [entry.name for entry in PHOTOGRAPHS["table5"].entries]
+    assert (line["ensemble"], line["scale"], line["seed"], line["data"]) == ("table5", "paper", 0, {"name": "imagenet"})
+    assert {name: line[name] for name in together} == together
 
 
 # ---------------------------------------------------------------------------------------------------------------

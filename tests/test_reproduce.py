@@ -17,6 +17,7 @@ from resnets.classification.record import append_result
 from resnets.cli import main
 from resnets.files import alone
 from resnets.models.catalog import model_spec
+from resnets.paper import reproduce
 from resnets.paper.costs import Speed, recorded
 from resnets.paper.lines import read_lines
 from resnets.paper.photographs import PHOTOGRAPHS
@@ -24,6 +25,7 @@ from resnets.paper.plan import commands, plan
 from resnets.paper.reproduce import WHAT
 from resnets.paper.tables import TABLES
 from resnets.paper.targets import TARGETS
+from resnets.runtime import device_name, resolve_device, resolve_precision
 from resnets.training.recipe import override
 
 
@@ -41,7 +43,7 @@ def test_what_is_missing_is_run_once(tmp_path: Path, capsys: pytest.CaptureFixtu
     planned = _json(capsys, ["plan", "figure1", *common])
     assert [Path(run["run"]).name for run in planned["missing"]] == [f"cifar10-plain{d}-smoke-seed0" for d in (20, 56)]
     assert all(run["seconds"] >= 0 for run in planned["missing"])
-    assert "timed here" in planned["cost_from"]
+    assert ["timed here" in source for source in planned["cost_from"]] == [True]
     assert not (tmp_path / "out").exists()
 
     done = _json(capsys, ["reproduce", "figure1", *common, "--check"])
@@ -133,6 +135,48 @@ def test_costs_are_in_proportion(tmp_path: Path) -> None:
     assert Speed(100.0, "cifar_resnet20", "h", "s").seconds_of("cifar_resnet20", 500) == 5
 
 
+def test_a_run_costs_what_the_nearest_network_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The network itself, else the nearest of its kind, on this hardware; recorded are runs of another seed."""
+    here = resolve_device("auto")
+    where = {"device": device_name(here), "precision": resolve_precision("auto", here)}
+    seconds = {"plain20": 1_000.0, "plain56": 4_000.0, "resnet20": 9_000.0, "resnet56": 20_000.0}
+    lines = [{**line(f"cifar10-{net}", 7, 8.0), **where, "seconds": took} for net, took in seconds.items()]
+    lines.append({**line("cifar10-resnet110", 7, 8.0), "device": "another", "seconds": 1.0})
+    (tmp_path / "lines.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+    words = ["plan", "figure6", "--seeds", "0", "--results", str(tmp_path / "lines.jsonl"), "--out", str(tmp_path)]
+    record = _json(capsys, words)
+    found = {Path(run["run"]).name.split("-")[1]: (run["from"], run["seconds"]) for run in record["missing"]}
+    assert {net: found[net] for net in seconds} == {net: (f"cifar_{net}", took) for net, took in seconds.items()}
+    for net, source in (("plain110", "plain56"), ("plain32", "plain20"), ("resnet44", "resnet56")):
+        ratio = model_spec(f"cifar_{net}").multiply_adds / model_spec(f"cifar_{source}").multiply_adds
+        assert found[net] == (f"cifar_{source}", pytest.approx(seconds[source] * ratio, abs=1))
+    assert len(record["cost_from"]) == 4
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"cifar10-resnet110, seed 0: 64,000 iterations, about .*, from cifar_resnet56\n", text)
+    assert re.search(r"cifar10-resnet56, seed 0: 64,000 iterations, about 5 h 33 min\n", text)
+    assert "From a recorded run: 410 images of cifar_resnet56 a second on " in text  # 64,000 x 128 / 20,000
+
+
+@pytest.mark.parametrize("what", sorted(set(WHAT) - {"list"}))
+def test_a_plan_writes_nothing(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even the figure of what has been run before."""
+    monkeypatch.setattr(reproduce, "speeds_here", lambda *_: [Speed(100.0, "cifar_resnet20", "h", "s")])
+    curve = {"steps": [1, 2], "train_error": [50.0, 40.0], "test_error": [50.0, 35.0]}
+    entries = [*TARGETS["figure6"].entries, *PHOTOGRAPHS["figure4"].entries]
+    more = {"curve": curve, "protocol": "single", "top5_error": 10.0}
+    lines = [{**line(entry.recipe, 0, 30.0), **more} for entry in entries]
+    (tmp_path / "lines.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for options in ([], ["--out", "."]):
+        assert main(["plan", what, "--results", str(tmp_path / "lines.jsonl"), *options]) == 0
+    assert list(here.iterdir()) == []
+
+
 def test_the_list_and_the_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = [row["name"] for row in _json(capsys, ["reproduce", "list"])["targets"]]
     assert sorted(names) == sorted(set(WHAT) - {"list"})
@@ -169,14 +213,44 @@ def test_the_plan_of_an_imagenet_table(tmp_path: Path, capsys: pytest.CaptureFix
     assert (row["name"], row["paper"]["top1"]) == ("plain34", 28.54)
     ratio = model_spec("plain34").multiply_adds / model_spec("cifar_resnet20").multiply_adds
     here, *elsewhere = row["hours"]
-    assert row["hours"][here] == round(600_000 * 256 * ratio / 1_000 / 3600)
+    assert row["hours"][here] == pytest.approx(600_000 * 256 * ratio / 1_000 / 3600, abs=1e-3)
     assert elsewhere == ["RTX 3090", "A100", "H200"]
     ratio = model_spec("plain34").multiply_adds / model_spec("resnet34").multiply_adds  # the nearest that timm printed
-    assert row["hours"]["RTX 3090"] == round(600_000 * 256 * ratio / 2_037 / 3600)
+    assert row["hours"]["RTX 3090"] == pytest.approx(600_000 * 256 * ratio / 2_037 / 3600, abs=1e-3)
     folder = "runs/reproduction/imagenet-plain34-seed0"
     assert f"resnets train imagenet-plain34 seed=0 --out {folder}" in record["commands"]
     assert record["commands"][-1] == f"resnets reproduce table2 --results {results}"
-    assert record["disk_gb"] > 288
+    total = record["total"]
+    assert total["runs"] == 4
+    for where, hours in total["hours"].items():
+        assert hours == pytest.approx(sum(row["hours"][where] for row in record["rows"]))
+    # Twice the archives, and of each network three checkpoints with momentum, and weights.
+    weights = [4 * model_spec(row["name"]).params for row in record["rows"]]
+    assert total["disk_gb"] == pytest.approx((2 * 154_642_401_280 + 7 * sum(weights)) / 1e9, abs=0.1)
+
+
+def test_a_short_plan_of_imagenet_has_no_time_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["plan", "table2", "--scale", "short", "--results", str(tmp_path / "lines.jsonl"), "--out", str(tmp_path)]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert " 0 h" not in text
+    (row,) = re.findall(r"^plain18 .* (\d+) min (\d+) s$", text, re.MULTILINE)
+    # MLPerf's 7,941 images of ResNet-50, its stride in the 3x3, a second on an H200
+    ratio = model_spec("plain18").multiply_adds / model_spec("resnet50_v1_5").multiply_adds
+    assert 60 * int(row[0]) + int(row[1]) == pytest.approx(60_000 * 256 * ratio / 7_941, abs=3)
+    assert re.search(r"^in all +\d", text, re.MULTILINE)
+
+
+def test_a_plan_of_table_4_says_what_is_tested_by_ten_crops(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "lines.jsonl"
+    words = ["plan", "table4", "--results", str(results), "--out", str(tmp_path)]
+    assert _json(capsys, words)["ten_crops"] == ["resnet50", "resnet101", "resnet152"]
+    results.write_text(json.dumps({**line("imagenet-resnet101", 0, 21.75), "protocol": "ten-crop"}) + "\n")
+    assert _json(capsys, words)["ten_crops"] == ["resnet50", "resnet152"]
+    assert main(words) == 0
+    assert "tested beside dense, by ten crops, for the gain: resnet50, resnet152\n" in capsys.readouterr().out
+    for others in (["table3", *words[2:]], [*words[1:], "--scale", "short", "--only", "resnet34"]):
+        assert _json(capsys, ["plan", *others])["ten_crops"] == []
 
 
 def test_the_commands_of_a_plan_are_for_what_was_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """docs/reproduction.md and Figure 7: what they say follows from lines of results, and nothing else."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytest
 from test_verdicts import NET, line
 
 from resnets.cli import main
+from resnets.documents import in_short
 from resnets.documents.blocks import BLOCKS
 from resnets.documents.images import newest_study
 from resnets.paper import reproduce
 from resnets.paper.costs import Speed
 from resnets.paper.studies import STUDIES, draw
+from resnets.paper.targets import TARGETS
 
 ENVIRONMENT = {"torch": "2.15.0", "python": "3.11.7", "resnets": "0.1.0", "commit": "abc123"}
 WHERE = {"device": "CPU, 1 thread", "precision": "fp32", "environment": ENVIRONMENT, "command": "resnets study so"}
@@ -38,7 +41,7 @@ def figure7(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 
 def test_figure7(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reproduce, "speed_here", lambda *_: Speed(100.0, "cifar_resnet20", "h", "s"))
+    monkeypatch.setattr(reproduce, "speeds_here", lambda *_: [Speed(100.0, "cifar_resnet20", "h", "s")])
     assert {row["verdict"] for row in figure7(tmp_path, capsys)["rows"]} == {"not measured"}
     lines = (
         responses(cifar_plain20=1.8, cifar_resnet20=9.0, cifar_resnet56=0.8),
@@ -59,8 +62,16 @@ def test_figure7(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
     assert [one["verdict"] for one in record["claims"]] == ["holds", "not measured", "holds", "does not hold"]
     assert [Path(run["run"]).name for run in record["missing"]] == ["cifar10-plain56-seed0"]
     assert record["rows"][0]["seeds"] == [None]  # no study says which
-    claims = "deeper residual nets respond less (cifar_resnet110, cifar_resnet56): does not hold."
-    assert claims in BLOCKS["studied"](tmp_path)
+    fallen = "deeper residual nets respond less (cifar_resnet110, cifar_resnet56): does not hold."
+    said = BLOCKS["studied"](tmp_path)
+    assert "| cifar_resnet56 | 1.1 | 0.80 | 0.83 to 1.38 | outside the band |" in said
+    assert "cifar_plain56 |" not in said
+    assert f"- {fallen}\n\nNot measured: 1 of 5 rows." in said
+    short = BLOCKS["in-short"](tmp_path)
+    assert "| `figure7` | the paper's recipe | 4 of 5 | 3 of 4 | 2 of 3 |" in short
+    assert "- cifar_resnet56 is outside the band: 0.80. In `figure7`; the paper's recipe." in short
+    assert f"- {fallen} In `figure7`; the paper's recipe." in short
+    assert "`figure7`" not in short.partition("Nothing was trained for ")[2]
 
 
 def test_targets_that_were_measured_stand_in_the_document(tmp_path: Path) -> None:
@@ -78,7 +89,9 @@ def test_targets_that_were_measured_stand_in_the_document(tmp_path: Path) -> Non
 
 
 def test_what_came_out_and_what_did_not_stands_first(tmp_path: Path) -> None:
-    assert BLOCKS["in-short"](tmp_path).startswith("Not measured yet: `resnets reproduce")
+    empty = BLOCKS["in-short"](tmp_path)
+    assert [line[:10] for line in empty.splitlines() if line.startswith("| `")] == ["| `table1`"]
+    assert f"Nothing was trained for {', '.join(f'`{name}`' for name in (*TARGETS, 'figure7'))}; nor, as " in empty
     tenth = ("iterations=6400", "milestones=3200,4800")
     deep = line("cifar10-resnet56", 0, 17.4, *tenth)
     lines = [line(NET, 0, 13.4, *tenth), line(NET, 4, 8.5), deep, line("cifar10-resnet110", 0, 9.9)]
@@ -96,6 +109,17 @@ def test_what_came_out_and_what_did_not_stands_first(tmp_path: Path) -> None:
     assert "`three-times`" in untouched
     assert "`table2`" in untouched
     assert "`table6`" not in untouched
+
+
+def test_table_1_is_counted_among_what_came_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what `counts` itself says that failed, whatever rows it has."""
+    assert re.search(r"\| `table1` \| computed \| (\d+) of \1 \| \1 of \1 \|  \|", BLOCKS["in-short"](tmp_path))
+    rows = [{"name": name} for name in ("resnet34", "resnet34_a", "resnet50")]
+    failed = ["resnet34_a: more than 0.1 e9 from the paper", "resnet34_a, parameters: 1 too many"]
+    monkeypatch.setattr(in_short, "counts", lambda: ({"what": "table1", "rows": rows}, "", failed))
+    text = BLOCKS["in-short"](tmp_path)
+    assert "| `table1` | computed | 3 of 3 | 2 of 3 |  |" in text
+    assert "- resnet34_a: more than 0.1 e9 from the paper. In `table1`; computed.\n- resnet34_a, parameters" in text
 
 
 def test_counts_and_targets(tmp_path: Path) -> None:

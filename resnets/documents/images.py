@@ -19,18 +19,17 @@ from PIL.PngImagePlugin import PngInfo
 
 from resnets.documents.curve_figures import draw_cifar10, draw_short
 from resnets.documents.drawing_code import digest_of_code
+from resnets.documents.measured import on_cifar
 from resnets.files import write_atomic
 from resnets.models.catalog import model_spec, row, skeleton
 from resnets.models.outline import outline
 from resnets.paper.degradation_figure import degradation_figure
 from resnets.paper.figure3 import outlines
-from resnets.paper.lines import Record, papers_own, read_lines, read_runs
+from resnets.paper.lines import Record, papers_own, read_lines
 from resnets.paper.published import test_error
 from resnets.paper.studies import STUDIES
 from resnets.paper.study_figures import draw
-from resnets.paper.targets import TARGETS
 from resnets.paper.units import BLOCKS, UNITS, draw_units, unit_records
-from resnets.paper.verdicts import rows_of
 from resnets.report.drawing import DOTS, network_figure
 from resnets.report.side_by_side import side_by_side
 from resnets.report.style import save_png
@@ -81,11 +80,11 @@ def cifar10_runs(results: Path) -> list[Record]:
 
 def short_runs(what: str, results: Path) -> list[Record]:
     """The curves of the networks of a target by the short schedule."""
-    lines = read_runs(results / "cifar10.jsonl")
-    rows = rows_of(TARGETS[what], "short", sorted({line["seed"] for line in lines}), lines)
     return [
         {"name": row.entry.name, "seed": run["seed"], "curve": run["curve"]}
-        for row in rows
+        for one in on_cifar(results, [what])
+        if one.scale == "short"
+        for row in one.rows
         for run in row.runs
         if "curve" in run
     ]

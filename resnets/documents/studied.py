@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from resnets.documents.images import study_image
-from resnets.paper.figure7 import claims_of, figure7_markdown, newest_responses, rows_of
+from resnets.documents.measured import figure7_records
+from resnets.paper.figure7 import figure7_markdown
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import conditions, in_docs, listed, missing
 
@@ -19,10 +20,9 @@ def studied(results: Path) -> str:
         picture = f"![{title}]({in_docs(study_image(what))})"
         line = lines[-1]
         parts += [f"### {title}", picture, words(line), f"`{line['command']}`", conditions([line])]
-    measured = newest_responses(results)
-    if measured:
-        claims = [f"- {claim}." for claim in claims_of(measured) if not claim.endswith("not measured")]
-        parts += ["### Figure 7 beside the paper", figure7_markdown(rows_of(measured)), "\n".join(claims)]
+    records = figure7_records(results)
+    if records:
+        parts += ["### Figure 7 beside the paper", *map(figure7_markdown, records)]
     return "\n\n".join(filter(None, parts)) or missing("resnets study responses RUN --results results/studies.jsonl")
 
 

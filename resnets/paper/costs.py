@@ -1,13 +1,13 @@
 """What runs will cost before they start: from recorded runs of this hardware, or from a few iterations timed here.
 
-Time is taken to be in proportion to multiply-adds, which is about right for nets of one kind on one machine; where
-another net was measured, the plan says which.
+A run costs what the network itself has cost before. Where it has not been run, time is taken to be in proportion to
+multiply-adds, which is about right for nets of one kind on one machine, and the plan says which net that was.
 """
 
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -91,18 +91,18 @@ def _images(line: Record) -> int:
     return line["iterations"] * int(changed[0] if changed else recipe(line["recipe"]).batch_size)
 
 
-def speed_here(runs: Sequence[ClassifierRecipe], known: Sequence[Speed], device: str) -> Speed:
-    """The speed that the cost of `runs` follows from: one recorded on this hardware, else timed now on the smallest.
+def speeds_here(runs: Sequence[ClassifierRecipe], known: Sequence[Speed], device: str) -> list[Speed]:
+    """The speeds that the cost of `runs` follows from: all recorded on this hardware, else one timed now.
 
-    Of several recorded ones that of the network nearest to the smallest of the runs.
+    What is timed is the smallest of the runs.
     """
     where = resolve_device(device)
     precision = resolve_precision("auto", where)
     hardware = f"{device_name(where)}, {precision}"
-    smallest = min(runs, key=lambda run: model_spec(run.model).multiply_adds)
     if here := [speed for speed in known if speed.hardware == hardware]:
-        return nearest(smallest.model, here)
-    return Speed(_timed(smallest, where, precision), smallest.model, hardware, "timed here just now")
+        return here
+    smallest = min(runs, key=lambda run: model_spec(run.model).multiply_adds)
+    return [Speed(_timed(smallest, where, precision), smallest.model, hardware, "timed here just now")]
 
 
 def published() -> list[Speed]:
@@ -115,9 +115,27 @@ def published() -> list[Speed]:
 
 
 def nearest(model: str, speeds: Sequence[Speed]) -> Speed:
-    """The speed of the network whose multiply-adds are nearest to those of `model`; of equal ones the first."""
-    ours = model_spec(model).multiply_adds
-    return min(speeds, key=lambda speed: abs(math.log(model_spec(speed.model).multiply_adds / ours)))
+    """The speed of `model` itself, else of a network of its kind, else of any: that nearest in multiply-adds.
+
+    Of equal ones the first.
+    """
+
+    def distance(speed: Speed) -> tuple[bool, bool, float]:
+        ratio = model_spec(speed.model).multiply_adds / model_spec(model).multiply_adds
+        return speed.model != model, _kind(speed.model) != _kind(model), abs(math.log(ratio))
+
+    return min(speeds, key=distance)
+
+
+def _kind(model: str) -> tuple[object, bool]:
+    """What builds the network, and whether it is a plain one."""
+    entry = row(model)
+    return entry.builder, entry.arguments.get("shortcut", "") is None
+
+
+def sources(speeds: Iterable[Speed]) -> list[str]:
+    """A sentence for each of the speeds, those said twice once."""
+    return [f"From {speed.said}." for speed in dict.fromkeys(speeds)]
 
 
 def _timed(run: ClassifierRecipe, device: torch.device, precision: str, iterations: int = 3) -> float:

@@ -11,8 +11,8 @@ from typing import Any
 
 from resnets.classification.recipes import recipe
 from resnets.paper.entries import SURROGATES, Target
-from resnets.paper.lines import Record, read_lines
-from resnets.paper.markdown import listed, spread, table
+from resnets.paper.lines import Record
+from resnets.paper.markdown import listed, spread, surrogate_head, table
 from resnets.paper.read_off import MEDIANS
 from resnets.paper.tabled import aligned
 from resnets.paper.targets import TARGETS
@@ -33,13 +33,6 @@ TARGET = Target(
 """The very runs of Figure 6. It stands apart from `TARGETS`, whose tables are of errors."""
 
 
-def newest_responses(results: Path) -> dict[str, Record]:
-    """By name the newest networks in `results` whose responses were measured on CIFAR-10, all test images."""
-    lines = [line for line in read_lines(results / "studies.jsonl") if line.get("study") == "responses"]
-    whole = [line for line in lines if line["data"] == "cifar10"]
-    return {net["name"]: net for line in whole for net in line["networks"] if net["images"] == 10_000}
-
-
 def _band(name: str) -> tuple[float, float]:
     return MEDIANS[name] * (1 - NEAR), MEDIANS[name] * (1 + NEAR)
 
@@ -47,16 +40,6 @@ def _band(name: str) -> tuple[float, float]:
 def _verdict(name: str, found: Record | None) -> str:
     low, high = _band(name)
     return MISSING if found is None else INSIDE if low <= found["median"] <= high else OUTSIDE
-
-
-def rows_of(measured: Mapping[str, Record]) -> list[list[str]]:
-    """Name, the paper's median, that measured here, band, verdict."""
-    rows = []
-    for name, paper in MEDIANS.items():
-        (low, high), found = _band(name), measured.get(name)
-        median = f"{found['median']:.2f}" if found else ""
-        rows.append([name, f"{paper:g}", median, f"{low:.2f} to {high:.2f}", _verdict(name, found)])
-    return rows
 
 
 def _judged(measured: Mapping[str, Record], names: Collection[str]) -> list[Record]:
@@ -72,17 +55,6 @@ def _judged(measured: Mapping[str, Record], names: Collection[str]) -> list[Reco
         verdict = (HOLDS if points[0] > 0 else FAILS) if points else OPEN
         said.append({"claim": f"{claim} ({less}, {more})", "asked": 0.0, "points": points, "verdict": verdict})
     return said
-
-
-def claims_of(measured: Mapping[str, Record]) -> list[str]:
-    """The paper's two claims, pair by pair."""
-    return [f"{one['claim']}: {one['verdict']}" for one in _judged(measured, MEDIANS)]
-
-
-def figure7_markdown(rows: Sequence[Sequence[str]]) -> str:
-    """The rows that were measured, as documents have them."""
-    head = ("network", "paper", "measured", "band", "verdict")
-    return table(head, "lrrll", [row for row in rows if row[2]])
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -150,13 +122,35 @@ def _heading(target: Target, scale: str) -> str:
 
 def _text(rows: Sequence[Record], scale: str) -> str:
     """In columns; a surrogate has nothing beside it."""
-    lines = [["network", "measured", "seeds", "paper", "band", "verdict"]]
-    for row in rows:
-        seeds = listed("not recorded" if seed is None else seed for seed in row["seeds"])
-        line = [row["name"], spread(row["medians"]) if row["medians"] else "", seeds]
-        band = "{:.2f} to {:.2f}".format(*row["band"]) if row["band"] else ""
-        lines.append([*line, f"{row['paper']:g}" if row["paper"] else "", band, row["verdict"]])
-    return aligned(lines, "lrlrll") if scale == "paper" else aligned([line[:3] for line in lines], "lrl")
+    names = ["name", "measured", "seeds", *(["paper", "band", "verdict"] if scale == "paper" else [])]
+    heads = ["network" if name == "name" else name for name in names]
+    return aligned([heads, *([_cells(row)[name] for name in names] for row in rows)], "lrlrll"[: len(names)])
+
+
+def _cells(row: Record) -> dict[str, str]:
+    """A row in words."""
+    return {
+        "name": row["name"],
+        "network": row["network"],
+        "measured": spread(row["medians"]) if row["medians"] else "",
+        "seeds": listed("not recorded" if seed is None else seed for seed in row["seeds"]),
+        "paper": f"{row['paper']:g}" if row["paper"] else "",
+        "band": "{:.2f} to {:.2f}".format(*row["band"]) if row["band"] else "",
+        "verdict": row["verdict"],
+    }
+
+
+def figure7_markdown(record: Record) -> str:
+    """The record as documents have it: the rows that were measured, the claims about them, how many rows were not."""
+    names = ["network", "measured"] if record["surrogate"] else ["network", "paper", "measured", "band", "verdict"]
+    rows = [row for row in record["rows"] if row["medians"]]
+    cells = [[_cells(row)[name] for name in names] for row in rows]
+    claims = [f"- {one['claim']}: {one['verdict']}." for one in record["claims"] if one["verdict"] != OPEN]
+    left = len(record["rows"]) - len(rows)
+    without = f"Not measured: {left} of {len(record['rows'])} rows." if left else ""
+    sides = "".join("r" if name in ("paper", "measured") else "l" for name in names)
+    parts = [surrogate_head(record["surrogate"]), table(names, sides, cells), "\n".join(claims), without]
+    return "\n\n".join(filter(None, parts))
 
 
 def _drawn(scale: str, found: Found, out: Path | None) -> Path | None:

@@ -20,6 +20,11 @@ def missing(command: str) -> str:
     return f"Not measured yet: `{command}`."
 
 
+def surrogate_head(surrogate: str | None) -> str:
+    """What stands over the figures of a surrogate, "" over others."""
+    return f"**A surrogate: {surrogate}.** Not to be held against the paper's figures." if surrogate else ""
+
+
 def spread(values: Sequence[float]) -> str:
     """ "8.12 ± 0.10": mean and sample standard deviation; the value alone where there is one."""
     return f"{mean(values):.2f} ± {stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import mean
 
-from resnets.paper.entries import Band, Claim, Entry
+from resnets.paper.entries import Band, Claim, Entry, Target
 from resnets.paper.lines import Record
-from resnets.paper.verdicts import Judged, Row
+from resnets.paper.verdicts import Judged, Row, judged
 
 GAIN_OF = ("imagenet-resnet50", "imagenet-resnet101", "imagenet-resnet152")
 """The networks of Table 4 of which Table 3 has the same one by ten crops and the gain is asked."""
@@ -58,6 +58,20 @@ def _scatter(error: float) -> float:
 
 # ---------------------------------------------------------------------------------------------------------------
 # Claims
+
+
+def judged_photographs(
+    what: str,
+    target: Target,
+    rows: Sequence[Row],
+    by_ten_crops: Sequence[Row] = (),
+    together: Record | None = None,
+    surrogate: str | None = None,
+) -> list[Judged]:
+    """All that is claimed of the rows of one of the tables, or the figure, and of its networks `together`."""
+    claims = judged(target, rows) + claims_about(what, rows, by_ten_crops)
+    several = together is not None and len(together["networks"]) > 1
+    return [*claims, ensemble_claim(rows, together, surrogate)] if together and several else claims
 
 
 def claims_about(what: str, rows: Sequence[Row], by_ten_crops: Sequence[Row] = ()) -> list[Judged]:

@@ -7,6 +7,7 @@ is drawn here, in the real one's layout, and the whole takes minutes on two core
 import tarfile
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -21,13 +22,14 @@ from resnets.files import say, write_atomic
 from resnets.paper.curves import save_curves
 from resnets.paper.entries import Target
 from resnets.paper.lines import Record, read_lines
-from resnets.paper.markdown import spread
-from resnets.paper.photograph_claims import GAIN_OF, claims_about, ensemble_claim, top5_row, top5_rows
+from resnets.paper.photograph_claims import GAIN_OF, judged_photographs, top5_rows
+from resnets.paper.photograph_tabled import photographs_text, together_text, top5_record
 from resnets.paper.photographs import ENSEMBLE
-from resnets.paper.plan import Plan, carry_out_missing, plan
+from resnets.paper.plan import Plan, Planned, carry_out_missing, plan
 from resnets.paper.surrogates import surrogate_of
-from resnets.paper.tabled import aligned, cells, claims_lines, heading, notes
-from resnets.paper.verdicts import Judged, Row, failures, judged, rows_of
+from resnets.paper.tabled import claims_lines, heading, notes
+from resnets.paper.verdicts import Judged, Row, failures, is_of, rows_of
+from resnets.runtime import environment, resolve_device
 
 _ARCHIVES, _FOLDERS = "imagenet-archives", "imagenet-drawn"
 _DRAWN = {"classes": 6, "train": 4, "val": 2}
@@ -82,12 +84,24 @@ class Wanted:
     @cached_property
     def plan(self) -> Plan:
         """What is missing when it is first asked for: a network that was tested needs no run, nor one that is there."""
-        tested = [line for line in read_lines(self.results) if line.get("protocol") == self.target.protocol]
-        lines = [] if self.what == ENSEMBLE else tested  # whose members are tested together
-        return plan(_on(self.target, self.data), self.scale, self.seeds, lines, self.out)
+        lines = [] if self.what == ENSEMBLE else self.tested(self.target.protocol)  # whose members are tested together
+        return plan(on(self.target, self.data), self.scale, self.seeds, lines, self.out)
+
+    def tested(self, protocol: str) -> list[Record]:
+        """The lines of networks that were tested so."""
+        return [line for line in read_lines(self.results) if line.get("protocol") == protocol]
+
+    @property
+    def by_ten_crops(self) -> list[Planned]:
+        """The runs that Table 4 has tested by ten crops, too, for what dense testing gains: those that no line has."""
+        if self.what != "table4" or self.scale == "smoke":  # which claims nothing
+            return []
+        lines = self.tested("ten-crop")
+        runs = [given for given in (*self.plan.finished, *self.plan.missing) if given.entry.name in GAIN_OF]
+        return [given for given in runs if not any(is_of(line, given.recipe) for line in lines)]
 
 
-def _on(target: Target, data: str) -> Target:
+def on(target: Target, data: str) -> Target:
     """The target on other pictures than ImageNet's."""
     if data == IMAGENET:
         return target
@@ -117,8 +131,8 @@ def _synsets(out: Path) -> Path:
 def carried_out(wanted: Wanted, keep: Path | None) -> tuple[Record, str, list[str], list[str]]:
     """Trains and tests what is missing. The record, a text, what is not as the paper has it, and what has diverged.
 
-    `keep`: where a line is added for each network that was tested. ValueError where an ensemble is asked for with
-    several seeds.
+    `keep`: where a line is added for each network that was tested, and one for an ensemble. ValueError where an
+    ensemble is asked for with several seeds.
     """
     if wanted.what == ENSEMBLE and len(wanted.seeds) > 1:
         raise ValueError(f"seeds are {wanted.seeds}, allowed is one: {wanted.what} is one ensemble")
@@ -128,23 +142,20 @@ def carried_out(wanted: Wanted, keep: Path | None) -> tuple[Record, str, list[st
     target = made.target
     _, diverged = carry_out_missing(made, wanted.device, None)
     ready = [given.folder for given in (*made.finished, *made.missing) if given.folder not in diverged]
-    lines = [line for line in made.lines if "protocol" in line]
-    for folder in ready:
-        line = _tested(folder, wanted)
-        lines.append(line)
-        if keep:
-            append_once(keep, line)
+    lines = [*(line for line in made.lines if "protocol" in line), *_all_tested(ready, wanted, keep)]
     rows = rows_of(target, wanted.scale, wanted.seeds, lines, {folder.name: why for folder, why in diverged.items()})
     together = _ensemble(ready, wanted) if wanted.what == ENSEMBLE and not diverged else None
-    claims = _claims(wanted, rows, together, diverged)
-    said = [heading(target, wanted.scale), _table(rows, wanted.surrogate), _ensemble_text(together)]
+    if keep and together:
+        append_once(keep, _ensemble_line(ready, wanted, together))
+    claims = _claims(wanted, rows, together, diverged, keep)
+    said = [heading(target, wanted.scale), photographs_text(rows, wanted.surrogate), together_text(together)]
     figure = save_curves(wanted.what, target, rows, wanted.scale, wanted.out)
     said += ["\n".join(claims_lines(claims)), "\n".join(notes(rows))]
     said += ["" if wanted.surrogate else target.remark, str(figure or "")]
     record = {
         **wanted.facts,
         "measured": True,
-        "rows": [{**row.to_dict(), **_top5_record(row)} for row in rows],
+        "rows": [{**row.to_dict(), **top5_record(row)} for row in rows],
         "protocol": target.protocol,
         "data": wanted.data,
         "claims": [one.to_dict() for one in claims],
@@ -155,23 +166,33 @@ def carried_out(wanted: Wanted, keep: Path | None) -> tuple[Record, str, list[st
     return record, "\n\n".join(filter(None, said)), failed, list(map(str, diverged))
 
 
-def _claims(wanted: Wanted, rows: Sequence[Row], together: Record | None, diverged: Container[Path]) -> list[Judged]:
+def _claims(
+    wanted: Wanted, rows: Sequence[Row], together: Record | None, diverged: Container[Path], keep: Path | None
+) -> list[Judged]:
     """What the paper claims of the rows; at the scale "smoke" they show nothing."""
     if wanted.scale == "smoke":
         return []
-    ten_crops = _by_ten_crops(wanted, diverged) if wanted.what == "table4" else []
-    claims = judged(wanted.target, rows) + claims_about(wanted.what, rows, ten_crops)
-    several = together is not None and len(together["networks"]) > 1
-    return [*claims, ensemble_claim(rows, together, wanted.surrogate)] if together and several else claims
+    target, ten_crops = wanted.plan.target, []
+    if wanted.what == "table4":
+        lines = [*wanted.tested("ten-crop"), *_by_ten_crops(wanted, diverged, keep)]
+        ten_crops = rows_of(target, wanted.scale, wanted.seeds, lines)
+    return judged_photographs(wanted.what, target, rows, ten_crops, together, wanted.surrogate)
 
 
-def _by_ten_crops(wanted: Wanted, diverged: Container[Path]) -> list[Row]:
-    """The networks of which the gain by dense testing is asked, as lines have them, and run folders that are there."""
-    ten, made = replace(wanted, target=replace(wanted.target, protocol="ten-crop")), wanted.plan
-    lines = [line for line in read_lines(wanted.results) if line.get("protocol") == "ten-crop"]
-    runs = [given for given in (*made.finished, *made.missing) if given.folder not in diverged]
-    lines += [_tested(given.folder, ten) for given in runs if given.entry.name in GAIN_OF]
-    return rows_of(made.target, wanted.scale, wanted.seeds, lines)
+def _by_ten_crops(wanted: Wanted, diverged: Container[Path], keep: Path | None) -> list[Record]:
+    """The lines of the networks that are tested so for the first time."""
+    ten = replace(wanted, target=replace(wanted.target, protocol="ten-crop"))
+    return _all_tested([given.folder for given in wanted.by_ten_crops if given.folder not in diverged], ten, keep)
+
+
+def _all_tested(folders: Sequence[Path], wanted: Wanted, keep: Path | None) -> list[Record]:
+    """The lines of finished runs, each added to `keep` as soon as there is one."""
+    lines = []
+    for folder in folders:
+        lines.append(_tested(folder, wanted))
+        if keep:
+            append_once(keep, lines[-1])
+    return lines
 
 
 def _tested(folder: Path, wanted: Wanted) -> Record:
@@ -209,49 +230,18 @@ def _ensemble(folders: Sequence[Path], wanted: Wanted) -> Record:
     }
 
 
-# ---------------------------------------------------------------------------------------------------------------
-# Rendered
-
-
-def _top5(row: Row) -> list[float]:
-    return [run["top5_error"] for run in row.runs]
-
-
-def _top5_record(row: Row) -> Record:
-    """What a record says of a row's top-5 errors."""
-    found = top5_row(row)
-    band, verdict = (found.band, found.verdict) if found else (None, "")
-    paper = found.paper if found else None
-    return {"top5_error": _top5(row), "paper_top5": paper, "top5_band": band, "top5_verdict": verdict}
-
-
-def _table(rows: Sequence[Row], surrogate: str | None) -> str:
-    """Top-1 as `tabled` has it, and top-5 beside it; of a surrogate nothing of the paper's."""
-    lines = [{**cells(row), **_top5_cells(row)} for row in rows]
-    printed = any(row.entry.paper_top5 is not None for row in rows)
-    of_top5 = ("paper, top-5", "top-5", "band, top-5", "verdict, top-5") if printed else ("top-5",)
-    papers = ("paper", "measured", "band", "verdict", *of_top5)
-    names = ("network", *(papers if surrogate is None else ("measured", "top-5")), "hardware", "time")
-    sides = "".join("r" if name in (*_NUMBERS, "time") else "l" for name in names)
-    heads = [{"measured": "top-1", "paper": "paper, top-1"}.get(name, name) for name in names]
-    return aligned([heads, *([line[name] for name in names] for line in lines)], sides)
-
-
-_NUMBERS = ("paper", "measured", "paper, top-5", "top-5")
-
-
-def _top5_cells(row: Row) -> dict[str, str]:
-    found = top5_row(row)
-    papers = cells(found) if found else {}
+def _ensemble_line(folders: Sequence[Path], wanted: Wanted, together: Record) -> Record:
+    """What the results keep of an ensemble: of its networks the names of their rows."""
+    runs = {given.folder: given for given in (*wanted.plan.finished, *wanted.plan.missing)}
     return {
-        "top-5": spread(_top5(row)) if row.runs else "",
-        **{f"{name}, top-5": papers.get(name, "") for name in ("paper", "band", "verdict")},
+        "ensemble": wanted.what,
+        "scale": wanted.scale,
+        "seed": wanted.seeds[0],
+        "data": {"name": wanted.data},
+        "protocol": wanted.target.protocol,
+        "networks": [runs[folder].entry.name for folder in folders],
+        "top1_error": together["top1_error"],
+        "top5_error": together["top5_error"],
+        "environment": environment(resolve_device(wanted.device)),
+        "date": datetime.now(UTC).date().isoformat(),
     }
-
-
-def _ensemble_text(found: Record | None) -> str:
-    if found is None:
-        return ""
-    text = f"the {len(found['networks'])} together: top-1 error {found['top1_error']:.2f} %, "
-    text += f"top-5 error {found['top5_error']:.2f} %"
-    return f"{text}; {found['submission']}" if found["submission"] else text

@@ -19,7 +19,7 @@ from resnets.classification.record import append_result, result_of
 from resnets.classification.run import RECIPE, Run, open_run
 from resnets.classification.seeds import carry_out_together, runs_of
 from resnets.files import say, write_atomic
-from resnets.paper.costs import Speed, about
+from resnets.paper.costs import Speed, about, nearest, sources
 from resnets.paper.entries import Entry, Target
 from resnets.paper.lines import Record
 from resnets.paper.markdown import seeds_said
@@ -112,9 +112,9 @@ def _begun(given: Planned) -> Run | None:
 _FREE = set(BOOKKEEPING) - {"name", "seed", "data"}
 
 
-def plan_text(plan: Plan, speed: Speed | None) -> str:
+def plan_text(plan: Plan, speeds: Sequence[Speed]) -> str:
     """What is missing and what it will cost, in lines; and what diverged before."""
-    return "\n".join([_missing_text(plan, speed), *given_up(plan)])
+    return "\n".join([_missing_text(plan, speeds), *given_up(plan)])
 
 
 def given_up(plan: Plan) -> list[str]:
@@ -123,19 +123,24 @@ def given_up(plan: Plan) -> list[str]:
     return [f"{at} diverged: {why}. {again} {shlex.quote(str(at))}` does that" for at, why in plan.diverged.items()]
 
 
-def _missing_text(plan: Plan, speed: Speed | None) -> str:
-    if not plan.missing or speed is None:
+def _missing_text(plan: Plan, speeds: Sequence[Speed]) -> str:
+    if not plan.missing:
         return "no run is missing"
+    used = [nearest(given.recipe.model, speeds) for given in plan.missing]
     lines = [f"runs that are missing: {len(plan.missing)}"]
     for entry, together in groupby(plan.missing, lambda given: given.entry):
         runs = [given.recipe for given in together]
         seeds = seeds_said([run.seed for run in runs])
+        speed = nearest(runs[0].model, speeds)
         cost = f"about {about(speed.seconds(runs[0]))}{' each' * (len(runs) > 1)}"
+        cost += f", from {speed.model}" * (speed.model != runs[0].model)
         lines.append(f"  {entry.name}, {seeds}: {runs[0].iterations:,} iterations, {cost}")
-    total = sum(speed.seconds(given.recipe) for given in plan.missing)
+    total = sum(speed.seconds(given.recipe) for speed, given in zip(used, plan.missing, strict=True))
     megabytes = sum(folder_bytes(given.recipe) for given in plan.missing) / 1e6
     lines.append(f"  in all about {about(total)} one after the other, and {megabytes:,.0f} MB on the disk")
-    lines.append(f"From {speed.said}; other networks in proportion to multiply-adds.")
+    lines += sources(used)
+    if any(speed.model != given.recipe.model for speed, given in zip(used, plan.missing, strict=True)):
+        lines.append("Where that is another network, in proportion to multiply-adds.")
     return "\n".join(lines)
 
 

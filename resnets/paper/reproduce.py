@@ -17,7 +17,7 @@ from resnets.paper import degradation
 from resnets.paper import figure7 as responses
 from resnets.paper.asked import Answer, Asked
 from resnets.paper.building_blocks import building_blocks
-from resnets.paper.costs import Speed, recorded, speed_here
+from resnets.paper.costs import Speed, nearest, recorded, speeds_here
 from resnets.paper.counts import counts
 from resnets.paper.curves import save_curves
 from resnets.paper.entries import SCALES, Target
@@ -70,7 +70,7 @@ class _Ran:
     """The plan of what was missing, and what became of it; where nothing was to be run, what it would cost."""
 
     made: Plan
-    speed: Speed | None
+    speeds: list[Speed]
     run: bool
     done: list[Record]
     diverged: dict[Path, str]
@@ -84,42 +84,44 @@ def _training(asked: Asked) -> Answer:
     ran = _carried_out(asked, plan(target, asked.scale, seeds, lines, out), lines)
     why = {folder.name: text for folder, text in ran.diverged.items()}
     rows = rows_of(target, asked.scale, seeds, [*ran.made.lines, *ran.done], why)
-    return _with_missing(asked, ran, _answer(asked, target, rows, out))
+    return _with_missing(asked, ran, _answer(asked, target, rows, out, ran.run))
 
 
 def _carried_out(asked: Asked, made: Plan, lines: list[Record]) -> _Ran:
     """Runs what is missing, or writes a script of it, or neither, as it is asked."""
-    speeds = recorded(lines, (asked.results or RESULTS).parent)
-    speed = speed_here([given.recipe for given in made.missing], speeds, asked.device) if made.missing else None
+    known = recorded(lines, (asked.results or RESULTS).parent)
+    speeds = speeds_here([given.recipe for given in made.missing], known, asked.device) if made.missing else []
     if asked.jobs and made.missing:
         write_jobs(made, asked.jobs, asked.results)
     run = asked.train and not asked.jobs
     if run:
-        say(plan_text(made, speed))
+        say(plan_text(made, speeds))
     done, diverged = carry_out_missing(made, asked.device, asked.results) if run else ([], made.diverged)
-    return _Ran(made, speed, run, done, diverged)
+    return _Ran(made, speeds, run, done, diverged)
 
 
 def _with_missing(asked: Asked, ran: _Ran, answer: Answer) -> Answer:
     """The answer with what is missing and what that costs, and what has diverged."""
-    made, speed = ran.made, ran.speed
-    missing = {str(given.folder): given for given in made.missing} if not ran.run else {}
+    made = ran.made
+    used = [(given, nearest(given.recipe.model, ran.speeds)) for given in made.missing]
     more = {
         "missing": [
-            {"run": name, "seconds": speed and round(speed.seconds(given.recipe))} for name, given in missing.items()
+            {"run": str(given.folder), "seconds": round(speed.seconds(given.recipe)), "from": speed.model}
+            for given, speed in used
+            if not ran.run
         ],
-        "cost_from": speed and speed.said,
+        "cost_from": list(dict.fromkeys(speed.said for _, speed in used)),
         "jobs": str(asked.jobs) if asked.jobs and made.missing else None,
         "diverged": {str(folder): why for folder, why in ran.diverged.items()},
     }
-    text = answer.text if ran.run else f"{answer.text}\n\n{plan_text(made, speed)}"
+    text = answer.text if ran.run else f"{answer.text}\n\n{plan_text(made, ran.speeds)}"
     return Answer({**answer.record, **more}, text, answer.failures, answer.diverged)
 
 
-def _answer(asked: Asked, target: Target, rows: list[Row], out: Path) -> Answer:
-    """Table, claims and figure of what has been run."""
+def _answer(asked: Asked, target: Target, rows: list[Row], out: Path, drawn: bool) -> Answer:
+    """Table, claims and, where it is to be drawn, the figure of what has been run."""
     claims = [] if asked.scale == "smoke" else judged(target, rows)
-    figure = save_curves(asked.what, target, rows, asked.scale, out)
+    figure = save_curves(asked.what, target, rows, asked.scale, out) if drawn else None
     less = differences(rows)
     parts = [heading(target, asked.scale), table_text(rows, asked.scale, less), compared(target)]
     parts += ["\n".join(claims_lines(claims)), "\n".join(notes(rows)), target.remark, str(figure or "")]
@@ -176,6 +178,9 @@ def _counts(asked: Asked) -> Answer:
 
 def _drawing(asked: Asked) -> Answer:
     """What is drawn from the networks themselves."""
+    if not asked.train:
+        text = "drawn from the networks themselves, in seconds: nothing is missing"
+        return Answer({"what": asked.what, "plan": text}, text)
     return Answer(*_DRAWN[asked.what](asked.out or Path("runs/reproduction")))
 
 
@@ -200,7 +205,8 @@ def _photographs(asked: Asked) -> Answer:
         device=asked.device,
     )
     made, facts = wanted.plan, wanted.facts
-    record, text = photograph_plan(asked.what, made, recorded(read_lines(source), source.parent), asked.options)
+    known = recorded(read_lines(source), source.parent)
+    record, text = photograph_plan(asked.what, made, known, asked.options, wanted.by_ten_crops)
     text = "\n".join([text, *given_up(made)])
     if asked.jobs and made.missing:
         if wanted.draws:
