@@ -78,6 +78,7 @@ QUESTIONS: dict[str, Target] = {
                 weak=True,
             ),
         ),
+        curves=True,
         remark="The paper warms up none but the network of 110 layers.",
     ),
     "choices": Target(
