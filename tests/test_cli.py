@@ -231,7 +231,7 @@ def test_a_run_that_diverges(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     status, out, err = outcome(capsys, *words)
     assert (status, out) == (1, "")
     assert "diverged: loss" in err.splitlines()[-1]
-    assert "not finite in iterations 1 to 5; the last good checkpoint is kept" in err.splitlines()[-1]
+    assert "diverged: loss not finite in iteration 2; the last good checkpoint is kept" in err.splitlines()[-1]
     (path,) = (folder / "checkpoints").iterdir()
     assert torch.load(path, weights_only=True)["step"] == 0
     assert "diverged" in json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["event"]

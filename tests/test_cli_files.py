@@ -83,6 +83,7 @@ def test_a_full_disk(run: Path, disk: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["train", "--resume", str(folder)]) == 0
     assert (folder / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
     assert figures(folder) == figures(run)
+    assert (folder / "losses.f32").read_bytes() == (run / "losses.f32").read_bytes()
 
 
 def test_a_file_that_may_not_grow(run: Path, tmp_path: Path) -> None:

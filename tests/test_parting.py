@@ -1,16 +1,20 @@
-"""Where two runs part: the first step, the field, and what was set up differently. Journals are made by hand."""
+"""Where two runs part: the first step, the field, and what was set up differently. Most journals are made by hand."""
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import TINY
+from toy import Batch, Toy, toy_recipe
 
 from resnets.cli import main
-from resnets.report.parting import Parting, common_steps, parting_text, where_they_part
+from resnets.report.parting import NONE, Parting, common_iterations, common_steps, parting_text, where_they_part
 from resnets.training.journal import read_journal
+from resnets.training.losses import read_losses
 
 
 def journal(steps: int) -> list[dict[str, Any]]:
@@ -76,6 +80,161 @@ def test_an_event_that_one_of_them_has() -> None:
     assert parting_text(where_they_part(one, warm), 5).endswith("event nothing and the warm-up ends")
 
 
+# ---------------------------------------------------------------------------------------------------------------
+# By the loss of every iteration
+
+
+def single(*losses: float) -> np.ndarray:
+    return np.array(losses, np.float32)
+
+
+LOSSES = single(4, 3, 2, 1)
+NOT_A_NUMBER = np.array([0x40800000, 0x40400000, 0x7FC00000, 0x3F800000], np.uint32).view(np.float32)
+"""As `LOSSES`, but for the third."""
+ANOTHER = np.array([0x40800000, 0x40400000, 0xFFC00001, 0x3F800000], np.uint32).view(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "step"),
+    [
+        (LOSSES, LOSSES, None),
+        (LOSSES, LOSSES[:2], None),
+        (LOSSES, NONE, None),
+        (NOT_A_NUMBER, ANOTHER, None),
+        (LOSSES, NOT_A_NUMBER, 3),
+        (LOSSES, single(4, 3, 2, np.nextafter(np.float32(1), np.float32(2))), 4),
+        (LOSSES, single(5, 3, 2, 1), 1),
+        (LOSSES, single(4, 9, 7), 2),
+        (single(0.0), single(-0.0), 1),
+        (single(math.inf, 1), single(math.inf, 2), 2),
+    ],
+)
+def test_the_first_iteration_whose_losses_differ_in_a_bit(one: Any, other: Any, step: int | None) -> None:
+    part = where_they_part([], [], one, other)
+    assert (part and (part.after, part.step)) == (step and (step - 1, step))
+    assert part is None or list(part.fields) == ["loss"]
+    assert common_iterations(one, other) == min(len(one), len(other))
+
+
+def test_what_parts_first_is_said() -> None:
+    """Journals by hundreds: they part in the row of 300, by which losses have parted, or have not yet."""
+    one, losses = journal(500), np.ones(500, np.float32)
+    other = changed(one, 300, lr=0.05, loss=0.5)
+
+    def parting(iteration: int) -> Parting | None:
+        return where_they_part(one, other, losses, np.where(np.arange(500) < iteration - 1, losses, single(0.5)))
+
+    by_rows = where_they_part(one, other)
+    assert by_rows == Parting(200, 300, {"loss": (100 / 300, 0.5), "lr": (0.1, 0.05)})
+    assert parting(301) == by_rows
+    for iteration in (300, 237, 201, 150):
+        part = parting(iteration)
+        assert part == Parting(iteration - 1, iteration, {"loss": (1.0, 0.5)}, by_rows)
+        text = f"they part in iteration {iteration}: loss 1 and 0.5 (by iteration 300 also lr 0.1 and 0.05)"
+        assert parting_text(part, 5, 500) == text
+    assert where_they_part(one, one, losses, 2 * losses) == Parting(0, 1, {"loss": (1.0, 2.0)})
+
+
+def test_in_words_what_is_the_same() -> None:
+    assert parting_text(None, 5, 0) == "the same in all that both recorded, at 5\N{NO-BREAK SPACE}steps"
+    both = "the same in all that both recorded, at 1 step and in the losses of 1,200 iterations"
+    assert parting_text(None, 1, 1200).replace("\N{NO-BREAK SPACE}", " ") == both
+    alone = "the same in all that both recorded, in the losses of 3 iterations"
+    assert parting_text(None, 0, 3).replace("\N{NO-BREAK SPACE}", " ") == alone
+
+
+class Perturbed(Toy):
+    """The toy, the batch of one iteration of which, counted from 1, is another by a hair."""
+
+    wrong = False
+
+    def __init__(self, iteration: int) -> None:
+        super().__init__(lambda step: setattr(self, "wrong", step == iteration - 1))
+
+    def losses(self, batch: Batch) -> Any:
+        x, y = batch
+        return super().losses(Batch(x * 1.001 if self.wrong else x, y))
+
+
+def trained(folder: Path, toy: Toy, **changes: Any) -> tuple[list[dict[str, Any]], np.ndarray]:
+    toy.train(toy_recipe(log_every=10, evaluate_every=20, **changes), folder)
+    return read_journal(folder), read_losses(folder)
+
+
+@pytest.mark.parametrize("iteration", [1, 7, 10, 13, 20])
+def test_runs_of_which_one_sees_another_batch(tmp_path: Path, iteration: int) -> None:
+    (rows, losses), (others, same) = trained(tmp_path / "1", Toy()), trained(tmp_path / "2", Perturbed(iteration))
+    part = where_they_part(rows, others, losses, same)
+    assert part is not None
+    assert (part.after, part.step, list(part.fields)) == (iteration - 1, iteration, ["loss"])
+    assert part.journal == where_they_part(rows, others)
+    assert part.journal is not None
+    assert part.journal.step == -(-iteration // 10) * 10
+
+
+@pytest.mark.parametrize("milestone", [3, 8, 12, 18])
+def test_runs_of_which_one_divides_its_rate(tmp_path: Path, milestone: int) -> None:
+    """So many iterations are alike; the next goes less far down, from the same loss; the one after it begins there."""
+    one = trained(tmp_path / "one", Toy())
+    other = trained(tmp_path / "other", Toy(), milestones=(milestone,))
+    part = where_they_part(one[0], other[0], one[1], other[1])
+    assert part is not None
+    assert part.step == milestone + 2
+    assert part.journal is not None
+    assert part.journal.fields["lr"] == pytest.approx((0.05, 0.005))
+
+
+@pytest.mark.usefixtures("blank")
+def test_a_loss_that_differs_is_on_the_page_and_in_the_record(
+    run: Path, copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The journal is the same: only the losses tell."""
+    path = copy / "losses.f32"
+    losses = np.fromfile(path, "<f4")
+    assert len(losses) == 24
+    before, losses[16] = float(losses[16]), 1.25
+    losses[20] = math.nan
+    losses.tofile(path)
+    words = ["compare", str(run), str(copy), "--out", str(tmp_path / "c.html")]
+    assert main([*words, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    (parting,) = record["partings"]
+    assert record["parts_at"] == 17
+    assert (parting["after"], parting["step"], parting["journal"]) == (16, 17, None)
+    assert parting["fields"] == {"loss": [before, 1.25]}
+    assert (parting["common_steps"], parting["common_iterations"]) == (5, 24)
+    assert main(words) == 0
+    said = f"they part in iteration 17: loss {before:.6g} and 1.25"
+    assert f"{said}\n" in capsys.readouterr().out
+    assert f": {said}.</li>" in (tmp_path / "c.html").read_text()
+    losses[16], losses[20] = math.nan, losses[16]
+    losses.tofile(path)
+    assert main([*words, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert record["partings"][0]["fields"] == {"loss": [before, "nan"]}
+
+
+@pytest.mark.usefixtures("blank")
+@pytest.mark.parametrize("older", ["one", "both"])
+def test_runs_of_earlier_versions_are_compared_by_their_journals(
+    older: str, run: Path, copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = Path(shutil.copytree(run, tmp_path / "first"))
+    for folder in (copy, first) if older == "both" else (copy,):
+        (folder / "losses.f32").unlink()
+    journal = copy / "metrics.jsonl"
+    rows = [json.loads(line) for line in journal.read_text().splitlines()]
+    rows[2]["loss"] = 1.25
+    journal.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    words = ["compare", str(first), str(copy), "--out", str(tmp_path / "c.html")]
+    assert main([*words, "--json"]) == 0
+    (parting,) = json.loads(capsys.readouterr().out)["partings"]
+    assert (parting["after"], parting["step"], parting["journal"]) == (10, 15, None)
+    assert (parting["common_steps"], parting["common_iterations"]) == (5, 0)
+    assert main(words) == 0
+    assert "they part in iterations 11 to 15: loss " in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("blank")
 def test_the_command_on_runs_that_differ_in_one_field(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -88,15 +247,18 @@ def test_the_command_on_runs_that_differ_in_one_field(
     record = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     (parting,) = record["partings"]
     ours, theirs = ([row for row in read_journal(folder) if "event" not in row] for folder in (run, other))
-    assert record["parts_at"] == parting["step"] == 5
-    assert parting["fields"]["loss"] == [ours[0]["loss"], theirs[0]["loss"]]
-    assert "lr" in parting["fields"]
+    assert record["parts_at"] == parting["step"] == 2  # the first losses are those of the same weights
+    assert parting["fields"] == {"loss": [float(read_losses(folder)[1]) for folder in (run, other)]}
+    assert (parting["journal"]["after"], parting["journal"]["step"]) == (0, 5)
+    assert parting["journal"]["fields"]["loss"] == [ours[0]["loss"], theirs[0]["loss"]]
+    assert "lr" in parting["journal"]["fields"]
     settings = {(row["part"], row["field"]): row["values"] for row in record["differences"]}
     assert settings["recipe", "lr"] == ["0.1", "0.05"]
     assert {part for part, _ in settings} == {"recipe", "departures"}
     assert main(words) == 0
     text = capsys.readouterr().out
-    assert "they part in iterations 1 to 5: " in text
+    assert "they part in iteration 2: loss " in text
+    assert "(by iteration 5 also " in text
     assert "  recipe lr: 0.1  |  0.05" in text
     assert "They were not trained alike: lr.\n" in text
     (departures,) = [line for line in text.splitlines() if line.startswith("  departures")]

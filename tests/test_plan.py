@@ -82,7 +82,7 @@ def test_a_slow_link_binds() -> None:
 
 def test_the_folder_is_no_larger_than_planned(run: Path) -> None:
     record = plan(open_run(run).recipe, 100, "a test", (1,))
-    files = [*run.glob("checkpoints/*"), run / "model.safetensors"]
+    files = [*run.glob("checkpoints/*"), run / "model.safetensors", run / "losses.f32"]
     there = sum(path.stat().st_size for path in files)
     assert there < 1.1 * record["folder_bytes"] < 2 * there
 
@@ -91,6 +91,11 @@ def test_a_moving_average_takes_room_in_each_checkpoint() -> None:
     usual = recipe("imagenet-resnet50")
     alone, averaged = folder_bytes(usual), folder_bytes(replace(usual, ema=0.999))
     assert averaged - alone == 3 * 4 * sum(value.numel() for value in skeleton("resnet50").state_dict().values())
+
+
+def test_every_iteration_takes_four_bytes() -> None:
+    usual = recipe("cifar10-resnet20")
+    assert folder_bytes(replace(usual, iterations=usual.iterations + 1000)) - folder_bytes(usual) == 4000
 
 
 def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

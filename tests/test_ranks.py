@@ -20,6 +20,7 @@ from torch import Tensor
 from resnets.classification.run import open_run
 from resnets.training.checkpoint import newest
 from resnets.training.journal import read_journal
+from resnets.training.losses import read_losses
 
 FEW = (*TINY, "iterations=4", "lr=0.01", "log_every=1", "evaluate_every=4", "changes.shortcut=A")
 """So few iterations that rounding has no time to grow."""
@@ -77,6 +78,8 @@ def test_two_ranks_are_two_passes_of_one(alone: Path, two: Path, tmp_path: Path)
         assert row["loss"] == pytest.approx(same["loss"], rel=1e-4)
         assert row["train_error"] == pytest.approx(same["train_error"])
         assert {name: row[name] for name in ("step", "epoch", "lr")} == {n: same[n] for n in ("step", "epoch", "lr")}
+    for run in (two, passes):  # a log line for each iteration
+        assert read_losses(run).tolist() == [row["loss"] for row in read_journal(run)]
 
 
 def test_the_first_speaks_and_writes(alone: Path, two: Path) -> None:
@@ -138,6 +141,9 @@ def test_begun_on_two_stopped_and_gone_on_with_by_one(tmp_path: Path) -> None:
     rows, same = figures(folder / "run"), figures(whole)
     assert [row["step"] for row in rows] == [row["step"] for row in same]
     assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in same], rel=0.02)
+    losses = read_losses(folder / "run")
+    assert len(losses) == 50
+    assert losses == pytest.approx(read_losses(whole), rel=0.1)
 
 
 @pytest.mark.slow

@@ -149,7 +149,7 @@ def test_the_commands_left_what_the_readme_promises(workplace: Path) -> None:
     run = workplace / "runs" / "cifar10-resnet20-fast-seed0"
     if not run.exists():
         pytest.skip("only after test_command")
-    for name in ("recipe.json", "metrics.jsonl", "checkpoints", "model.safetensors", "report.html"):
+    for name in ("recipe.json", "metrics.jsonl", "losses.f32", "checkpoints", "model.safetensors", "report.html"):
         assert (run / name).exists()
     assert (workplace / "drawn" / "picture.png").exists()
     assert (workplace / "network.png").exists()

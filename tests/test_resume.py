@@ -45,13 +45,14 @@ def whole_warm_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def same(one: Path, other: Path) -> None:
-    """Weights and all that is stored with them bit for bit; journal and evaluation but for the time.
+    """Weights and all that is stored with them bit for bit, and every loss; journal and evaluation but for the time.
 
     Promised for equal numbers of threads, so those are looked at first.
     """
     assert {session["threads"] for folder in (one, other) for session in open_run(folder).record["sessions"]} == {1}
     assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
     assert figures(one) == figures(other)
+    assert (one / "losses.f32").read_bytes() == (other / "losses.f32").read_bytes()
     assert evaluation(one) == evaluation(other)
 
 

@@ -87,7 +87,9 @@ def test_a_network_learns(tmp_path: Path) -> None:
 
 def test_what_a_finished_run_holds(run: Path, tiny: ClassificationRecipe) -> None:
     names = {path.name for path in run.iterdir()}
-    assert {"recipe.json", "run.json", "metrics.jsonl", "checkpoints", "model.safetensors", "report.html"} <= names
+    assert {"recipe.json", "run.json", "metrics.jsonl", "losses.f32", "checkpoints", "model.safetensors"} <= names
+    assert "report.html" in names
+    assert (run / "losses.f32").stat().st_size == 4 * tiny.iterations
     opened = open_run(run)
     assert opened.finished
     assert opened.recipe == tiny

@@ -21,6 +21,7 @@ from resnets.classification.photograph_papers import IMAGES
 from resnets.classification.recipe import ClassifierRecipe
 from resnets.models.catalog import row, skeleton
 from resnets.training.checkpoint import KEPT
+from resnets.training.losses import BYTES
 
 ARCHIVES = {"train": 147_897_477_120, "val": 6_744_924_160}
 """Bytes of ImageNet's."""
@@ -71,12 +72,12 @@ def plan(
 def folder_bytes(recipe: ClassifierRecipe) -> int:
     """Bytes that the folder of a run takes at most, its journal and page aside.
 
-    Two checkpoints and one being written, each with momentum and the weights' moving average if there is one; and the
-    final weights.
+    Two checkpoints and one being written, each with momentum and the weights' moving average if there is one; the final
+    weights; and the loss of every iteration.
     """
     params, buffers = _sizes(recipe.model, json.dumps(recipe.changes, sort_keys=True))
     state = 4 * (params + buffers)
-    return (KEPT + 1) * (state + 4 * params + (state if recipe.ema else 0)) + state
+    return (KEPT + 1) * (state + 4 * params + (state if recipe.ema else 0)) + state + BYTES * recipe.iterations
 
 
 @cache

@@ -15,8 +15,9 @@ from resnets.files import say
 from resnets.report import words
 from resnets.report.comparison import differences, write_comparison
 from resnets.report.page import RunReport, write_page
-from resnets.report.parting import Parting, common_steps, parting_text, where_they_part
+from resnets.report.parting import Parting, common_iterations, common_steps, parting_text, where_they_part
 from resnets.training.journal import divergence, read_journal
+from resnets.training.losses import read_losses
 
 Differences = Sequence[tuple[str, str, list[str]]]
 """Part of the record, field, the values of the runs."""
@@ -41,6 +42,7 @@ def describe_run(run: Run, published: Published) -> RunReport:
         title=f"{run.recipe.name}, seed {run.recipe.seed}",
         recipe=run.recipe.to_dict(),
         rows=rows,
+        losses=read_losses(run.folder),
         departures=[] if for_a_folder(run.recipe) else run.record["departures"],
         said=run.record.get("said", ()),
         environment={**_over(sessions), "precision": run.record["precision"], "sessions": len(sessions)}
@@ -108,11 +110,14 @@ def compare_runs(folders: list[Path], path: Path, published: Published) -> tuple
     runs = _told_apart(folders, [describe_run(open_run(folder), published) for folder in folders])
     page = write_comparison(path, runs)
     partings, lines = [], []
-    for folder, run in zip(folders[1:], runs[1:], strict=True):
-        part = where_they_part(runs[0].rows, run.rows)
-        common = common_steps(runs[0].rows, run.rows)
-        partings.append({"run": str(folder), "common_steps": len(common), **_plain(part)})
-        lines.append(f"{folders[0]} and {folder}: {parting_text(part, len(common))}")
+    first, *others = runs
+    for folder, run in zip(folders[1:], others, strict=True):
+        part = where_they_part(first.rows, run.rows, first.losses, run.losses)
+        steps, iterations = len(common_steps(first.rows, run.rows)), common_iterations(first.losses, run.losses)
+        common = {"common_steps": steps, "common_iterations": iterations}
+        journal = _plain(part.journal) if part and part.journal else None
+        partings.append({"run": str(folder), **common, **_plain(part), "journal": journal})
+        lines.append(f"{folders[0]} and {folder}: {parting_text(part, steps, iterations)}")
     found = differences(runs)
     lines += ["", "What differs:"] if found else ["", "Recipe, data and environment do not differ in any field."]
     lines += [f"  {part} {field}: {'  |  '.join(values)}" for part, field, values in found]

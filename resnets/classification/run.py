@@ -5,6 +5,7 @@ runs/cifar10-resnet20-seed0/
     run.json             command, precision, departures from the paper, data hashes, where each session ran
     split.csv            of a folder of pictures: which is for training, which for the test
     metrics.jsonl        the journal
+    losses.f32           the loss of every iteration
     checkpoints/         the last two
     model.safetensors    the final weights with all that is needed to use them
     evaluation.json      the final evaluation on the test images

@@ -10,7 +10,7 @@ from resnets.files import write_atomic
 from resnets.report import words
 from resnets.report.figures import error_curves, save_png
 from resnets.report.page import picture, render
-from resnets.report.parting import common_steps, parting_text, where_they_part
+from resnets.report.parting import common_iterations, common_steps, parting_text, where_they_part
 from resnets.report.summary import RunReport, best, curve, last, measured, status
 
 
@@ -81,5 +81,6 @@ def _line(run: RunReport) -> Mapping[str, Any]:
 
 def _parting(first: RunReport, other: RunReport) -> tuple[str, str]:
     """The other run's name, and in words where it leaves the first."""
-    common = len(common_steps(first.rows, other.rows))
-    return other.title, parting_text(where_they_part(first.rows, other.rows), common)
+    part = where_they_part(first.rows, other.rows, first.losses, other.losses)
+    steps, iterations = len(common_steps(first.rows, other.rows)), common_iterations(first.losses, other.losses)
+    return other.title, parting_text(part, steps, iterations)

@@ -1,21 +1,26 @@
-"""Where two runs part: the first step at which their journals differ in any bit, and in what."""
+"""Where two runs part: the first iteration at which their losses, or their journals, differ in any bit, and in what."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from resnets.report import words
-from resnets.report.summary import Row
+from resnets.report.summary import Losses, Row
 
 IGNORED = ("step", "images_per_second", "seconds", "data_wait")
 """What two equal runs may differ in."""
+NONE = np.empty(0, np.float32)
+"""The losses of a run that has not recorded any."""
 
 
 @dataclass(frozen=True)
 class Parting:
     """Two runs that are equal up to a step and differ from then on.
 
-    A row of a journal speaks of all iterations since the one before, so the runs part somewhere between the two.
+    By their losses the step is the very next one. A row of a journal speaks of all iterations since the one before, so
+    by journals alone the runs part somewhere between the two.
     """
 
     after: int
@@ -24,6 +29,8 @@ class Parting:
     """The first at which it is not."""
     fields: dict[str, tuple[Any, Any]]
     """What differs there, the values of either run."""
+    journal: "Parting | None" = None
+    """What the journals alone say, where the losses say it more exactly."""
 
 
 def common_steps(rows_a: Sequence[Row], rows_b: Sequence[Row]) -> list[int]:
@@ -31,12 +38,37 @@ def common_steps(rows_a: Sequence[Row], rows_b: Sequence[Row]) -> list[int]:
     return sorted(_measured(rows_a).keys() & _measured(rows_b).keys())
 
 
-def where_they_part(rows_a: Sequence[Row], rows_b: Sequence[Row]) -> Parting | None:
+def common_iterations(losses_a: Losses, losses_b: Losses) -> int:
+    """The number of iterations whose loss both have recorded."""
+    return min(len(losses_a), len(losses_b))
+
+
+def where_they_part(
+    rows_a: Sequence[Row], rows_b: Sequence[Row], losses_a: Losses = NONE, losses_b: Losses = NONE
+) -> Parting | None:
     """Where the second run leaves the first; None where all that both recorded is equal.
 
-    A value that only one of them recorded (a test error, where the other was not evaluated) is no difference, and
-    neither are two losses that are not numbers. Speed is not looked at.
+    Journals and losses are looked at, and what parts first is returned. A value that only one of them recorded (a test
+    error, where the other was not evaluated) is no difference, and neither are two losses that are not numbers. Speed
+    is not looked at.
     """
+    journal, losses = _journals_part(rows_a, rows_b), _losses_part(losses_a, losses_b)
+    if losses is None or (journal is not None and journal.step < losses.step):
+        return journal
+    return replace(losses, journal=journal)
+
+
+def _losses_part(losses_a: Losses, losses_b: Losses) -> Parting | None:
+    common = common_iterations(losses_a, losses_b)
+    one, other = losses_a[:common], losses_b[:common]
+    differ = (one.view(np.uint32) != other.view(np.uint32)) & ~(np.isnan(one) & np.isnan(other))
+    if not differ.any():
+        return None
+    before = int(differ.argmax())
+    return Parting(before, before + 1, {"loss": (float(one[before]), float(other[before]))})
+
+
+def _journals_part(rows_a: Sequence[Row], rows_b: Sequence[Row]) -> Parting | None:
     measured_a, measured_b = _measured(rows_a), _measured(rows_b)
     events_a, events_b = _events(rows_a), _events(rows_b)
     common = common_steps(rows_a, rows_b)
@@ -53,14 +85,27 @@ def where_they_part(rows_a: Sequence[Row], rows_b: Sequence[Row]) -> Parting | N
     return None
 
 
-def parting_text(parting: Parting | None, common: int) -> str:
-    """In a sentence without its subject: "they part in iterations 1 to 100: loss 1.94 and 1.95"."""
-    if not common:
-        return "the journals have no step in common"
+def parting_text(parting: Parting | None, steps: int, iterations: int = 0) -> str:
+    """In a sentence without its subject: "they part in iteration 37: loss 1.94 and 1.95".
+
+    `steps` and `iterations`: how many rows and losses both have recorded. "in iterations 1 to 100", where the journals
+    alone are known; after what the losses say follows what else the journals say of that iteration and those after it.
+    """
     if parting is None:
-        return f"the same in all that both recorded, at {words.plural(common, 'step')}"
-    values = (f"{name} {_pair(a, b)}" for name, (a, b) in parting.fields.items())
-    return f"they part in iterations {parting.after + 1:,} to {parting.step:,}: {', '.join(values)}"
+        common = [f"at {words.plural(steps, 'step')}"] if steps else []
+        common += [f"in the losses of {words.plural(iterations, 'iteration')}"] if iterations else []
+        both = "the same in all that both recorded, " + " and ".join(common)
+        return both if common else "the journals have no step in common"
+    first, last = parting.after + 1, parting.step
+    where = f"iteration {last:,}" if first == last else f"iterations {first:,} to {last:,}"
+    text = f"they part in {where}: {_values(parting.fields)}"
+    shown = parting.journal
+    others = {name: values for name, values in shown.fields.items() if name not in parting.fields} if shown else {}
+    return f"{text} (by iteration {shown.step:,} also {_values(others)})" if shown and others else text
+
+
+def _values(fields: Mapping[str, tuple[Any, Any]]) -> str:
+    return ", ".join(f"{name} {_pair(a, b)}" for name, (a, b) in fields.items())
 
 
 def _pair(one: Any, other: Any) -> str:

@@ -1,15 +1,18 @@
 """What a run amounts to: its record as plain data, and the figures quoted of it. Nothing here draws."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from resnets.report import words
 from resnets.report.curves import Curve
 
 Row = Mapping[str, Any]
+Losses = Float32[np.ndarray, " _"]
+"""(iterations,), in another run perhaps more or fewer."""
 _UNLIKELY = 0.05
 """What is said of chance, below it and from it on."""
 
@@ -25,6 +28,8 @@ class RunReport:
     """The journal: `step epoch loss train_error test_error lr images_per_second` and perhaps
     `validation_error`, each but `step` may be None or absent; rows with `event` (a text) and `step` record
     what happened."""
+    losses: Losses = field(default_factory=lambda: np.empty(0, np.float32))
+    """Of each iteration from the first on, as far as they are recorded: runs of earlier versions have none."""
     departures: Sequence[str] = ()
     """What the run departs from the paper in, a sentence each."""
     said: Sequence[str] = ()

@@ -7,7 +7,7 @@ batch and the learning rate, is copied into tensors whose place the graph knows.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -19,16 +19,28 @@ from resnets.training.optimiser import descend
 Losses = Callable[[Any], dict[str, Tensor]]
 
 
-class Iteration(Protocol):
-    """(step, batches, learning rate) -> the losses by name, scalars on the device; means, where there are several.
+class Told(NamedTuple):
+    """The losses of some iterations, on the device, means over their batches."""
 
-    It may be put off, returning nothing, and be done with later ones, whose losses then are the sums over all of them.
+    sums: dict[str, Tensor]
+    """By name, scalars: the sums over these iterations."""
+    each: tuple[Tensor, ...]
+    """"loss" of one iteration after the other: scalars, or several in a row."""
+
+
+NOTHING = Told({}, ())
+
+
+class Iteration(Protocol):
+    """(step, batches, learning rate) -> its losses.
+
+    It may be put off, telling nothing, and be done with later ones, which then tell the losses of all of them.
     """
 
-    def __call__(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]: ...
+    def __call__(self, step: int, batches: Sequence[Any], rate: float) -> Told: ...
 
-    def rest(self) -> dict[str, Tensor]:
-        """Does now what was put off, so that the weights can be looked at; the sums of its losses."""
+    def rest(self) -> Told:
+        """Does now what was put off, so that the weights can be looked at."""
         ...
 
 
@@ -48,18 +60,19 @@ class Eager:
     ) -> None:
         self.optimizer, self.seed, self.device, self.losses, self.hold = optimizer, seed, device, losses, hold
 
-    def __call__(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]:
+    def __call__(self, step: int, batches: Sequence[Any], rate: float) -> Told:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("part", 1.0)  # checkpoints of earlier versions have no part
         seed_draws(self.seed, step, self.device)
-        return self.descend(batches)
+        losses = self.descend(batches)
+        return Told(losses, (losses["loss"],))
 
-    def rest(self) -> dict[str, Tensor]:
+    def rest(self) -> Told:
         """Nothing is put off."""
-        return {}
+        return NOTHING
 
     def descend(self, batches: Sequence[Any]) -> dict[str, Tensor]:
-        """The part that is the same in every step."""
+        """The part that is the same in every step; its losses by name."""
         self.optimizer.zero_grad(set_to_none=True)
         *earlier, last = batches
         with self.hold():
@@ -93,23 +106,26 @@ class Captured:
         self.put_off: list[tuple[int, Any, float]] = []
         self.batches: list[Any] = []
         self.rates = torch.zeros(together, device=eager.device)
-        self.sums: dict[str, Tensor] = {}
+        self.told = NOTHING
+        """By the graph, in tensors that its next replay overwrites."""
 
-    def __call__(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]:
+    def __call__(self, step: int, batches: Sequence[Any], rate: float) -> Told:
         if self.done < self.WARM_UP:
             self.done += 1
             return self._aside(step, batches, rate)
         (batch,) = batches
         self.put_off.append((step, batch, rate))
-        return self._together() if len(self.put_off) == len(self.rates) else {}
+        return self._together() if len(self.put_off) == len(self.rates) else NOTHING
 
-    def rest(self) -> dict[str, Tensor]:
+    def rest(self) -> Told:
         """As written: fewer than a graph holds."""
         found = [self._aside(step, [batch], rate) for step, batch, rate in self.put_off]
         self.put_off = []
-        return _sums(found) if found else {}
+        if not found:
+            return NOTHING
+        return Told(_sums([told.sums for told in found]), tuple(loss for told in found for loss in told.each))
 
-    def _together(self) -> dict[str, Tensor]:
+    def _together(self) -> Told:
         steps, batches, rates = zip(*self.put_off, strict=True)
         self.put_off = []
         if self.replay is None:
@@ -121,7 +137,8 @@ class Captured:
             place.fill_(rate)
         seed_draws(self.eager.seed, steps[0], self.eager.device)
         self.replay()
-        return {name: value.clone() for name, value in self.sums.items()}
+        sums, each = self.told
+        return Told({name: value.clone() for name, value in sums.items()}, tuple(losses.clone() for losses in each))
 
     def _work(self) -> None:
         """What is recorded: one iteration for each batch, with the rate that stands in its place."""
@@ -130,9 +147,9 @@ class Captured:
             for group in self.eager.optimizer.param_groups:
                 group["lr"] = rate
             found.append(self.eager.descend([batch]))
-        self.sums = _sums(found)
+        self.told = Told(_sums(found), (torch.stack([losses["loss"] for losses in found]),))
 
-    def _aside(self, step: int, batches: Sequence[Any], rate: float) -> dict[str, Tensor]:
+    def _aside(self, step: int, batches: Sequence[Any], rate: float) -> Told:
         """As written."""
         return aside(self.eager.device, lambda: self.eager(step, batches, rate))
 

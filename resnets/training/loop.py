@@ -18,6 +18,7 @@ from resnets.training.checkpoint import State, newest, save
 from resnets.training.interruption import Stopped, interruption
 from resnets.training.iteration import Captured, Eager, Iteration
 from resnets.training.journal import DIVERGED, Journal
+from resnets.training.losses import LossRecord
 from resnets.training.optimiser import sgd
 from resnets.training.parallel import average_statistics, check
 from resnets.training.progress import Progress
@@ -56,8 +57,8 @@ def train(
 
     `batches(step)` yields the batches of iteration `step` and of those after it, `recipe.accumulate` for each, and of
     each batch this rank's part. `losses(batch)` returns scalars by name: "loss" is descended; each is averaged over the
-    iterations between two log lines and written to the journal. What is drawn there from torch's generators follows
-    from the seed and the step.
+    iterations between two log lines and written to the journal, and "loss" of every iteration to `losses.f32`. What is
+    drawn there from torch's generators follows from the seed and the step.
     `evaluate()` returns errors by name, in percent. `epoch_size` is the number of images in an epoch.
     `begin()` is called before the first iteration, and not where a run goes on.
     `hold()`: within it gradients are added up on this rank and not yet averaged among ranks.
@@ -85,9 +86,9 @@ def train(
     state.restore(model, optimizer, companion)
 
     start, events = state.step, list(state.events)
-    window = Window(state.window, start, recipe)
-    clock = Clock(state.seconds, start)
     journal, progress = Journal(folder, start), Progress(recipe.iterations, start, label)
+    record = LossRecord(folder, start)
+    window, clock = Window(state.window, start, recipe, record), Clock(state.seconds, start)
     errors = evaluate() if start == recipe.iterations else {}
     passes = zip(*[batches(start)] * recipe.accumulate, strict=True)
 
@@ -107,6 +108,7 @@ def train(
             saving = last or signum or done % recipe.checkpoint_every == 0
             if logging or saving:
                 window.add(iteration.rest())
+                window.write(done)
             if logging:
                 means, speed, measured = window.close(done), clock.speed(done), measures()
                 if evaluating:
@@ -131,6 +133,7 @@ def train(
                 clock.mark(done)  # evaluating and logging are not counted in images_per_second
             if saving:
                 window.refuse_nonfinite(done, model)
+                record.settle()
                 state = State(
                     done,
                     recipe.to_dict(),
