@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 
 from resnets.cli import main
 from resnets.documents.blocks import BLOCKS
-from resnets.models.catalog import list_models
+from resnets.models.catalog import blueprint, list_models
+from resnets.models.outline import outline
 from resnets.paper import architecture, counts
 from resnets.paper.architecture import EXACT, TWINS, built_layers, different_stages, printed_layers
 
@@ -129,3 +131,19 @@ def test_verdicts_on_table_1_can_fail(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "cifar_resnet20: +1 parameters" in said
     assert "plain18: -173,824 parameters" in said
     assert "resnet50: not as printed: conv5_x" in said
+
+
+def test_a_stage_with_one_block_of_another_kind_is_not_as_printed() -> None:
+    model, layers = blueprint("resnet50")
+    whole = outline(model, 224, layers)
+    stages = list(whole.stages)
+    (number,) = [index for index, stage in enumerate(stages) if stage.name == "conv3_x"]
+    first, *others = stages[number].blocks
+    wider = replace(first, layers=tuple(replace(layer, kernel=5) for layer in first.layers))
+    stages[number] = replace(stages[number], blocks=(wider, *others))
+    blocks = (wider, *others, others[0])  # before as many as are printed, one more
+    stages[number] = replace(stages[number], blocks=blocks)
+    (_, words, count) = architecture._described(replace(whole, stages=tuple(stages)))["conv3_x"]
+    assert (words, count) != printed_layers(50)["conv3_x"][1:]
+    assert count == 5
+    assert words.startswith("5x5, 128; ")

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from resnets.cli import main
-from resnets.documents.blocks import BLOCKS as DOCUMENT_BLOCKS
+from resnets.documents.blocks import BLOCKS
 from resnets.documents.images import FIGURES, unit_image
 from resnets.paper.building_blocks import block_counts
-from resnets.paper.units import BLOCKS, unit_records
+from resnets.paper.units import BUILDING_BLOCKS, unit_records
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,14 +28,14 @@ def test_a_bottleneck_costs_no_more_with_four_times_the_channels() -> None:
 
 
 def test_what_is_drawn_are_the_networks_layers() -> None:
-    (block,) = unit_records("figure2", Path())
-    assert block["nodes"] == unit_records("figure5", Path())[0]["nodes"]
-    layers = [[node["text"] for node in record["nodes"]] for record in unit_records("figure5", Path())]
+    (block,) = unit_records("figure2")
+    assert block["nodes"] == unit_records("figure5")[0]["nodes"]
+    layers = [[node["text"] for node in record["nodes"]] for record in unit_records("figure5")]
     convolutions = [[label for label in labels if "conv" in label] for labels in layers]
     assert convolutions == [["3×3 conv, 64"] * 2, ["1×1 conv, 64", "3×3 conv, 64", "1×1 conv, 256"]]
 
 
-@pytest.mark.parametrize("figure", BLOCKS)
+@pytest.mark.parametrize("figure", BUILDING_BLOCKS)
 def test_the_command_draws_and_counts(figure: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", figure, "--out", str(tmp_path / "out"), "--json", "--check"]) == 0
     record = json.loads(capsys.readouterr().out)
@@ -46,7 +46,7 @@ def test_the_command_draws_and_counts(figure: str, tmp_path: Path, capsys: pytes
     assert ("73,728" in capsys.readouterr().out) == (figure == "figure5")
 
 
-@pytest.mark.parametrize("figure", BLOCKS)
+@pytest.mark.parametrize("figure", BUILDING_BLOCKS)
 def test_the_document_shows_it_at_its_size(figure: str) -> None:
     text = (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8")
     (width,) = re.findall(rf'<img src="images/units/{figure}.png" width="(\d+)" alt="[^"]+">', text)
@@ -56,4 +56,4 @@ def test_the_document_shows_it_at_its_size(figure: str) -> None:
 
 
 def test_the_document_has_the_counts(tmp_path: Path) -> None:
-    assert "| bottleneck, ResNet-50 | 256 | 69,632 | 218,365,952 |" in DOCUMENT_BLOCKS["building-blocks"](tmp_path)
+    assert "| bottleneck, ResNet-50 | 256 | 69,632 | 218,365,952 |" in BLOCKS["building-blocks"](tmp_path)

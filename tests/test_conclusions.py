@@ -1,6 +1,7 @@
 """What the runs of a question show follows from their errors, and turns round with them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from test_verdicts import line
@@ -41,6 +42,19 @@ def test_shortcuts() -> None:
     assert conclusion("shortcuts", rows("shortcuts", {PLAIN: [14.0], B: [13.5]})) == ""
 
 
+def test_seeds_that_do_not_pair_say_nothing() -> None:
+    shown = [
+        replace(row, runs=row.runs[1:]) if row.entry.name == "cifar10-resnet20" else row
+        for row in rows("shortcuts", {PLAIN: [14.0], A: [13.5, 13.0], B: [13.5]})
+    ]
+    assert conclusion("shortcuts", shown) == ""
+    paired = [replace(row, runs=[{**run, "seed": 1} for run in row.runs]) for row in shown]
+    for name in ("cifar10-plain20", "cifar10-resnet20, B"):
+        one = [a if a.entry.name == name else b for a, b in zip(shown, paired, strict=True)]
+        assert conclusion("shortcuts", one) == ""
+    assert conclusion("shortcuts", paired) != ""
+
+
 def test_three_times() -> None:
     usual = {PLAIN: [14.4, 14.5], ("cifar10-plain56", ()): [61.75]}
     longer = {("cifar10-plain20", LONG): [7.5], ("cifar10-plain56", LONG): [31.25]}
@@ -52,6 +66,9 @@ def test_three_times() -> None:
     assert "instead" not in said
     assert said.endswith("So many iterations make up for the depth, other than the paper says of ImageNet.")
     assert conclusion("three-times", rows("three-times", usual)) == ""
+    mixed: Errors = {("cifar10-plain20", LONG): [7.5, 7.5], ("cifar10-plain56", LONG): [31.25, 7.0]}
+    said = conclusion("three-times", rows("three-times", mixed))
+    assert "+23.75, -0.50 points. In 1 of 2 seeds they do not make up for the depth" in said
 
 
 @pytest.mark.parametrize(
@@ -63,7 +80,7 @@ def test_warm_up(warmed: list[float], where: str) -> None:
     found = rows("warm-up", {**cold, ("cifar10-resnet56", ("warmup_lr=0.01",)): warmed})
     said = conclusion("warm-up", found)
     assert f"ResNet-56 {warmed[0] - 18:+.2f}" in said
-    assert f"a warm-up {where} the paper has none." in said
+    assert f"After so many iterations it {where} the paper has none." in said
     assert conclusion("warm-up", rows("warm-up", cold)) == ""
 
 

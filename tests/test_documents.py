@@ -226,14 +226,16 @@ def test_the_newest_versions_and_what_is_saved_by_leaving_out(tmp_path: Path) ->
     assert "| `158cd76` | float32 | 300 | 1.00 |\n| `HEAD` | now | 1,000 | 2.65 |" in text
     assert "Medians of 3 rounds. On CPU, 2 threads, the first in fp32, the others in bf16" in text
 
-    step = {**here, "what": "a step", "share_of_time": 0.7654, "share_of_units": 0.75}
+    step = {**here, "what": "cifar_resnet110, drop_path 0.5", "share_of_time": 0.7654, "share_of_units": 0.75}
     step["milliseconds"] = {"constant": 1234.5, "stochastic": 900.0}
     _write(tmp_path / "bench" / "stochastic_depth.jsonl", [{**step, "share_of_time": 0.9}, step])
     text = BLOCKS["left_out"](tmp_path)
-    assert "| a step | 1,234.5 | 900.0 | 76.5% | 75.0% | 70% to 80% | inside the band |" in text
+    assert "| cifar_resnet110, drop_path 0.5 | 1,234.5 | 900.0 | 76.5% | 75.0% | 70% to 80% | inside the band |" in text
     assert "90.0%" not in text
     _write(tmp_path / "bench" / "stochastic_depth.jsonl", [{**step, "share_of_time": 0.9}])
     assert "| 90.0% | 75.0% | 70% to 80% | outside the band |" in BLOCKS["left_out"](tmp_path)
+    _write(tmp_path / "bench" / "stochastic_depth.jsonl", [{**step, "what": "cifar_resnet56, drop_path 0.5"}])
+    assert "| 76.5% | 75.0% |  |  |" in BLOCKS["left_out"](tmp_path)
 
 
 def test_one_thread_is_called_so_in_earlier_lines_too(tmp_path: Path) -> None:

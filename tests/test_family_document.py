@@ -65,15 +65,15 @@ def test_a_figure_is_a_function_of_the_units_code(monkeypatch: pytest.MonkeyPatc
     from resnets.models.preact import PreActUnit
     from resnets.paper import units
 
-    before = unit_records("identity-orders", Path())
+    before = unit_records("identity-orders")
     assert before == json.loads(json.dumps(before), object_hook=_tuples)
     monkeypatch.setattr(PreActUnit, "branch", lambda self, x: self._through(self.inside, x) * 2)
     units.panels.cache_clear()
-    after = unit_records("identity-orders", Path())
+    after = unit_records("identity-orders")
     monkeypatch.undo()
     units.panels.cache_clear()
     assert [b == a for b, a in zip(before, after, strict=True)] == [True] + [False] * 4
-    assert unit_records("identity-orders", Path()) == before
+    assert unit_records("identity-orders") == before
 
 
 def _tuples(record: dict[str, Any]) -> dict[str, Any]:

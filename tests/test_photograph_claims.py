@@ -1,6 +1,7 @@
 """What is asked of the ImageNet tables beside top-1 errors: each claim fails where lines are not the paper's."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,18 @@ from test_verdicts import line
 
 from resnets.cli import main
 from resnets.paper import photograph_tables
+from resnets.paper.entries import Target
 from resnets.paper.lines import read_lines
-from resnets.paper.photograph_claims import claims_about, ensemble_claim, top5_band, top5_rows
+from resnets.paper.photograph_claims import (
+    claims_about,
+    ensemble_claim,
+    judged_photographs,
+    top5_band,
+    top5_rows,
+)
 from resnets.paper.photographs import PHOTOGRAPHS
-from resnets.paper.verdicts import Row, failures, judged, rows_of
+from resnets.paper.plan import Plan, Planned
+from resnets.paper.verdicts import Row, failures, is_of, judged, rows_of
 
 
 def papers(what: str, **top1: float) -> list[dict[str, Any]]:
@@ -232,7 +241,8 @@ def test_without_curves_nothing_of_them_is_claimed() -> None:
 
 @pytest.mark.parametrize(("error", "verdict"), [(27.88, "holds"), (27.3, "does not hold"), (28.5, "does not hold")])
 def test_resnet18_ends_as_plain18(error: float, verdict: str) -> None:
-    assert verdicts("table2", papers("table2", resnet18_a=error)) == {"plain18 and resnet18_a end alike": verdict}
+    found = judged(PHOTOGRAPHS["table2"], rows("table2", papers("table2", resnet18_a=error)))
+    assert {one.claim.text: one.verdict for one in found}["plain18 and resnet18_a end alike"] == verdict
 
 
 @pytest.mark.parametrize(("error", "verdict"), [(24.19, "holds"), (23.7, "does not hold"), (25.9, "does not hold")])
@@ -257,3 +267,46 @@ def test_of_surrogates_signs_alone_are_asked() -> None:
     assert claims_about("table2", short["table2"]) == claims_about("table3", short["table3"]) == []
     found = claims_about("table4", short["table4"], short["table3"])
     assert [(one.asked, one.verdict) for one in found] == [(0.0, "holds")] * 3
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What was stopped, and what diverged
+
+
+def test_a_network_that_was_tested_densely_is_still_tested_by_ten_crops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the command was stopped between the two: the run is no longer missing, and its folder is there."""
+    entry = next(entry for entry in PHOTOGRAPHS["table4"].entries if entry.recipe == "imagenet-resnet50")
+    given = Planned(entry, entry.planned("paper", 0), tmp_path / "run")
+
+    def planned(target: Target, scale: str, seeds: list[int], lines: list[dict[str, Any]], out: Path) -> Plan:
+        recorded = any(is_of(one, given.recipe) for one in lines)
+        return Plan(target, scale, seeds, lines, [], [] if recorded else [given])
+
+    monkeypatch.setattr(photograph_tables, "plan", planned)
+    results = tmp_path / "lines.jsonl"
+    dense, ten = ({**line(entry.recipe, 0, 20.74), "protocol": protocol} for protocol in ("dense", "ten-crop"))
+    for lines, expected in (([], [given]), ([dense], [given]), ([dense, ten], [])):
+        results.write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+        wanted = photograph_tables.Wanted(
+            what="table4",
+            target=PHOTOGRAPHS["table4"],
+            scale="paper",
+            seeds=[0],
+            out=tmp_path,
+            given=None,
+            results=results,
+        )
+        assert wanted.by_ten_crops == expected
+
+
+def test_a_row_that_diverged_has_no_good_top5_error_either() -> None:
+    (first, *_) = rows("table3", papers("table3"))
+    (found,) = top5_rows([replace(first, diverged={1: "loss not finite in iteration 3"})])
+    assert (found.verdict, found.said) == ("diverged", "diverged in seed 1")
+
+
+def test_an_ensemble_whose_networks_have_no_lines_claims_nothing() -> None:
+    together = {"networks": ["a", "b"], "top5_error": 4.0}
+    assert judged_photographs("table5", PHOTOGRAPHS["table5"], rows("table5", []), (), together) == []

@@ -17,7 +17,7 @@ from resnets.paper.lines import read_lines
 from resnets.paper.photographs import PHOTOGRAPHS
 
 FILE = "imagenet.jsonl"
-NONE = "nor, as there was no ImageNet, for `figure4`, `table2`, `table3`, `table4`, `table5`, but at the scale smoke"
+NONE = "nor, as there was no ImageNet, for `figure4`, `table2`, `table3`, `table4`, `table5`."
 
 
 def write(folder: Path, lines: Iterable[dict[str, Any]]) -> None:

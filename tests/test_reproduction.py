@@ -186,3 +186,24 @@ def test_the_newest_answers_in_words(tmp_path: Path) -> None:
     wrong = {**lines[4], "logits_equal": False}
     write(tmp_path / "studies.jsonl", wrong)
     assert "logits are NOT equal to those" in BLOCKS["studied"](tmp_path)
+
+
+def test_rows_that_a_target_only_compares_with_are_no_section_of_their_own(tmp_path: Path) -> None:
+    """ResNet-110 is a row of Table 6, and what three tables of another paper hold their own rows against."""
+    one = {**line("cifar10-resnet110", 0, 6.5), "environment": ENVIRONMENT}
+    write(tmp_path / "cifar10.jsonl", one)
+    found = BLOCKS["reproduced"](tmp_path)
+    assert "### `table6`" in found
+    assert "### `identity" not in found
+    assert "### `warm-up`" not in found
+    other = {**line("cifar10-preact_resnet110", 0, 6.4), "environment": ENVIRONMENT}
+    write(tmp_path / "cifar10.jsonl", one, other)
+    assert "### `identity-orders`" in BLOCKS["reproduced"](tmp_path)
+
+
+def test_a_figure_without_a_band_has_not_come_out(tmp_path: Path) -> None:
+    write(tmp_path / "cifar10.jsonl", {**line("cifar10-ror3_110", 0, 5.2), "environment": ENVIRONMENT})
+    short = BLOCKS["in-short"](tmp_path)
+    assert "All that was measured comes out" not in short
+    assert "cifar10-ror3_110, 5.20 %: no band, +0.12 points: nothing says how near to the paper's 5.08" in short
+    assert "| `ror` | the paper's recipe | 1 of 18 | 0 of 1 |" in short

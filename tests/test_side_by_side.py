@@ -200,3 +200,8 @@ def test_small_networks_are_said_in_millions() -> None:
 def test_what_would_be_left_out_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name}: side by side no gates are drawn"):
         beside("cifar_resnet20", name)
+
+
+def test_no_network_is_no_figure() -> None:
+    with pytest.raises(ValueError, match="no network was given"):
+        side_by_side({})

@@ -27,7 +27,7 @@ from resnets.report.unit_layout import Layout, lay_out
 
 @cache
 def records(name: str) -> list[dict[str, Any]]:
-    return unit_records(name, Path())
+    return unit_records(name)
 
 
 @cache

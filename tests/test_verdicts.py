@@ -264,7 +264,8 @@ def test_the_claims_of_depth_order_shortcuts_and_deviation() -> None:
     order = [f"cifar10-plain{depth}" for depth in (56, 44, 20)]
     assert {("test_error", worse, than) for worse, than in pairwise(order)} <= figure6
     hurt = {c.worse.partition("resnet110_")[2]: c.by for c in TARGETS["identity-shortcuts"].claims}
-    assert hurt == {"scaling": 1.5, "exclusive_gating": 1.5, "conv": 1.5, "dropout": 1.5}
+    gates = ("exclusive_gating", "exclusive_gating, bias -7", "shortcut_gating, bias 0")
+    assert hurt == dict.fromkeys(("scaling", *gates, "conv", "dropout"), 1.5)  # not of the gate that ends near it
     for name in ("table6", "figure6"):
         (spread,) = (claim for claim in TARGETS[name].claims if claim.spread)
         assert (spread.worse, spread.by, spread.below, spread.seeds) == ("cifar10-resnet110", 0.35, True, 5)
@@ -294,3 +295,31 @@ def test_scales() -> None:
     assert changed == {"iterations", "milestones", "evaluate_every"}
     assert ENTRY.planned("smoke", 0).data == "digits"
     assert ENTRY.planned("paper", 0) == recipe(NET)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Rows about a change
+
+
+def test_a_row_about_a_change_is_no_surrogate() -> None:
+    """ResNet-110 from a rate of 0.1 is what the claim is about; with anything else changed, too, it is one."""
+    target = TARGETS["warm-up"]
+    lines = [line("cifar10-resnet110", seed, 6.5) for seed in range(3)]
+    cold = [line("cifar10-resnet110", seed, 6.6, "warmup_lr=none") for seed in range(3)]
+    found = {one.claim.text: one for one in judged(target, rows_of(target, "paper", range(3), [*lines, *cold]))}
+    alike = found["ResNet-110 ends alike with its warm-up and without"]
+    assert (alike.verdict, alike.asked) == ("holds", 0.4)
+    (row,) = [row for row in rows_of(target, "paper", [0], cold) if row.runs]
+    assert (row.surrogate, row.paper, row.verdict) == (None, None, "")
+    changed = Row(row.entry, "paper", [line("cifar10-resnet110", 0, 6.6, "warmup_lr=none", "decay=all")])
+    assert changed.verdict == "a surrogate"
+    assert not [one for one in judged(target, rows_of(target, "short", range(3), lines)) if one.claim.alike]
+
+
+def test_three_times_asks_for_two_points() -> None:
+    target = TARGETS["three-times"]
+    longer = ("iterations=192000", "milestones=96000,144000")
+    for error, verdict in ((5.5, "holds"), (3.0, "does not hold")):
+        runs = [line(f"cifar10-plain{depth}", 0, 10.0, *longer, train=e) for depth, e in ((20, 1.4), (56, error))]
+        (found,) = judged(target, rows_of(target, "paper", [0], runs))
+        assert (found.asked, found.verdict) == (2.0, verdict)

@@ -14,7 +14,7 @@ from resnets.models.rows import PAPER
 from resnets.paper.degradation import WORSE
 from resnets.paper.in_print import read_off_markdown
 from resnets.paper.lines import read_lines
-from resnets.paper.markdown import conditions, each, listed, missing, spread, table
+from resnets.paper.markdown import conditions, each, listed, missing, signed, spread, table
 from resnets.training.progress import duration
 
 
@@ -39,10 +39,7 @@ def degradation(results: Path) -> str:
         for row in record["table"]
     ]
     head = ("net", "training error, %", "test error, %", "training error of each seed, %")
-    deeper = {
-        family: ", ".join(f"{points:+.2f}" for points in record["deeper_minus_shallower"][family])
-        for family in ("plain", "resnet")
-    }
+    deeper = {family: signed(record["deeper_minus_shallower"][family]) for family in ("plain", "resnet")}
     verdict = (
         f"The deep net's training error less the shallow one's, seed by seed: plain {deeper['plain']} points, "
         f"residual {deeper['resnet']} points. Deeper plain nets train worse, by more than {WORSE:g} points with every "

@@ -11,7 +11,7 @@ from resnets.documents.images import unit_image
 from resnets.models import rows
 from resnets.models.catalog import ModelSpec, list_models, model_spec
 from resnets.paper.lines import Record, read_runs
-from resnets.paper.markdown import conditions, listed, missing, spread, table
+from resnets.paper.markdown import conditions, listed, missing, signed, spread, table
 from resnets.paper.published import PUBLISHED, Published, columns
 from resnets.paper.units import panels
 from resnets.report.unit_drawing import units_width
@@ -161,7 +161,7 @@ def runs(results: Path) -> str:
                 listed(found),
                 spread(list(found.values())),
                 f"`{base}` {spread([twins[seed] for seed in both])}" if both else "",
-                listed(f"{found[seed] - twins[seed]:+.2f}" for seed in both),
+                signed(found[seed] - twins[seed] for seed in both),
             )
         )
         shown += group

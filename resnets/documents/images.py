@@ -29,7 +29,7 @@ from resnets.paper.lines import Record, papers_own, read_lines
 from resnets.paper.published import test_error
 from resnets.paper.studies import STUDIES
 from resnets.paper.study_figures import draw
-from resnets.paper.units import BLOCKS, UNITS, draw_units, unit_records
+from resnets.paper.units import BUILDING_BLOCKS, UNITS, draw_units, unit_records
 from resnets.report.drawing import DOTS, network_figure
 from resnets.report.side_by_side import side_by_side
 from resnets.report.style import save_png
@@ -45,8 +45,13 @@ _DATA, _CODE = "SHA-256 of the data", "SHA-256 of the drawing code"
 """The texts in the PNG that hold the digests."""
 
 
+def _units(figure: str, results: Path) -> list[Record]:
+    """Nothing of them was measured."""
+    return unit_records(figure)
+
+
 def unit_image(figure: str) -> str:
-    """The path of one of `units.UNITS` or `units.BLOCKS` in the checkout."""
+    """The path of one of `units.UNITS` or `units.BUILDING_BLOCKS` in the checkout."""
     return f"docs/images/units/{figure}.png"
 
 
@@ -162,8 +167,8 @@ FIGURES: dict[str, DocumentFigure] = {
     FIGURE_3: DocumentFigure(figure_3, draw_figure_3, _FIGURE_3, DOTS, colours=256),
     **{study_image(what): DocumentFigure(partial(newest_study, what), draw_study, _STUDIES) for what in STUDIES},
     **{
-        unit_image(figure): DocumentFigure(partial(unit_records, figure), draw_units, _UNITS)
-        for figure in (*UNITS, *BLOCKS)
+        unit_image(figure): DocumentFigure(partial(_units, figure), draw_units, _UNITS)
+        for figure in (*UNITS, *BUILDING_BLOCKS)
     },
 }
 """By path in the checkout."""

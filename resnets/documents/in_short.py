@@ -12,7 +12,19 @@ from resnets.paper.markdown import each, listed, table
 from resnets.paper.photographs import PHOTOGRAPHS
 from resnets.paper.tabled import claims_lines
 from resnets.paper.targets import TARGETS
-from resnets.paper.verdicts import BETTER, FAILS, HOLDS, INSIDE, OPEN, OUTSIDE, UNJUDGED
+from resnets.paper.verdicts import (
+    BETTER,
+    DIVERGED,
+    FAILS,
+    HOLDS,
+    INSIDE,
+    NO_BAND,
+    OPEN,
+    OUTSIDE,
+    UNJUDGED,
+    Row,
+    why_failed,
+)
 
 _Share = tuple[int, int]
 """So many, and of how many."""
@@ -64,8 +76,8 @@ def _untouched(names: Set[str]) -> str:
     if len(photographs) == len(PHOTOGRAPHS):
         nothing = f"Nothing was trained for {listed(own)}; nor" if own else "Nothing was trained"
         return (
-            f"{nothing}, as there was no ImageNet, for {listed(photographs)}, but at the scale smoke, which shows only "
-            "that everything runs."
+            f"{nothing}, as there was no ImageNet, for {listed(photographs)}. (At the scale smoke they run, and that "
+            "shows nothing else.)"
         )
     return f"Nothing was trained for {listed([*own, *photographs])}." if own or photographs else ""
 
@@ -79,12 +91,12 @@ def _said(surrogate: str | None) -> str:
 
 
 def _trained(one: Measured) -> _Short:
-    """Of figures that have a band, and claims that are judged."""
-    judged = [row for row in (*one.done, *one.top5) if row.verdict in (INSIDE, BETTER, OUTSIDE)]
-    outside = [row for row in judged if row.verdict == OUTSIDE]
+    """Of figures that the paper prints, and claims that are judged."""
+    judged = [row for row in (*one.done, *one.top5) if row.verdict in (INSIDE, BETTER, OUTSIDE, NO_BAND, DIVERGED)]
+    outside = [row for row in judged if row.verdict not in (INSIDE, BETTER)]
     claims = [claim for claim in one.claims if claim.verdict not in UNJUDGED]
     fallen = [claim for claim in claims if claim.verdict != HOLDS]
-    rows = [f"{row.entry.name} is {row.verdict}: {each(row.errors())} %" for row in outside]
+    rows = [_fallen_row(row) for row in outside]
     return _Short(
         one.name,
         _said(one.surrogate),
@@ -93,6 +105,12 @@ def _trained(one: Measured) -> _Short:
         (len(claims) - len(fallen), len(claims)),
         rows + claims_lines(fallen),
     )
+
+
+def _fallen_row(row: Row) -> str:
+    if row.verdict == NO_BAND:
+        return f"{row.entry.name}, {each(row.errors())} %: {why_failed(row)}"
+    return f"{row.entry.name} is {row.verdict}: {each(row.errors())} %"
 
 
 def _figure7(record: Record) -> _Short:

@@ -11,7 +11,7 @@ from resnets.paper.figure7 import TARGET, figure7
 from resnets.paper.kept_responses import Responses
 from resnets.paper.lines import Record, read_lines, read_runs
 from resnets.paper.photograph_claims import judged_photographs, top5_rows
-from resnets.paper.photograph_tables import on
+from resnets.paper.photograph_tables import on_data
 from resnets.paper.photographs import ENSEMBLE, PHOTOGRAPHS
 from resnets.paper.surrogates import surrogate_of
 from resnets.paper.targets import TARGETS
@@ -62,9 +62,13 @@ def on_cifar(results: Path, names: Iterable[str] = TARGETS) -> list[Measured]:
 
 
 def _says_something(one: Measured) -> bool:
-    """Whether a row has runs; where some stand against others, one of those, or two of which something is claimed."""
-    apart = [row for row in one.rows if row.entry.against]
-    return any(row.runs for row in apart or one.rows) or any(claim.points for claim in one.claims)
+    """Whether one of the target's own rows has runs, or a claim has points.
+
+    Rows of Figure 6 that another target only compares its own with say nothing there by themselves.
+    """
+    borrowed = {entry.recipe for entry in TARGETS["figure6"].entries}
+    own = [row for row in one.rows if row.entry.changes or row.entry.recipe not in borrowed]
+    return any(row.runs for row in own or one.rows) or any(claim.points for claim in one.claims)
 
 
 def on_photographs(results: Path) -> list[Measured]:
@@ -78,7 +82,7 @@ def on_photographs(results: Path) -> list[Measured]:
         for name, target in PHOTOGRAPHS.items()
         for data, mine in by_data.items()
         for scale in SCALES
-        if (found := _tested(name, on(target, data), scale, mine))
+        if (found := _tested(name, on_data(target, data), scale, mine))
     ]
 
 

@@ -8,7 +8,7 @@ from statistics import mean
 from resnets.classification.recipes import departures, is_papers, recipe
 from resnets.documents.images import CIFAR10, cifar10_runs
 from resnets.paper.lines import Net, Record, grouped, papers_own, read_lines, read_runs
-from resnets.paper.markdown import conditions, each, listed, missing, spread, table
+from resnets.paper.markdown import conditions, each, listed, missing, seeds_said, spread, table
 from resnets.paper.published import test_error
 from resnets.paper.recipe_entries import entry_of
 from resnets.paper.verdicts import Row
@@ -81,8 +81,7 @@ RUNS: dict[str, Callable[[Path], str]] = {
 def _beside_the_paper(net: Net, lines: list[Record]) -> str:
     """A network's test error over its seeds, the paper's, and the verdict."""
     row = Row(entry_of(f"cifar10-{net.family}{net.depth}"), "paper", lines)
-    seeds = f"seed{'s' * (len(lines) > 1)} {listed([line['seed'] for line in lines])}"
-    parts = [f"test error {spread(row.errors())} % ({seeds})"]
+    parts = [f"test error {spread(row.errors())} % ({seeds_said([line['seed'] for line in lines])})"]
     parts.append(f"the paper's is {row.paper:g} %" if row.paper is not None else "the paper gives none")
     if row.band:
         parts.append(f"{row.verdict} expected, {row.band[0]:g} to {row.band[1]:g} %")

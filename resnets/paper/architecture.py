@@ -43,11 +43,11 @@ TWINS = {
 }
 """Plain networks and the residual ones of the same layers, with shortcuts that have no parameters (option A)."""
 
-Printed = dict[str, tuple[str, str, int]]
+StageLayers = dict[str, tuple[str, str, int]]
 """By the name of a stage: the size of its maps, the layers of one of its blocks, and how many blocks it has."""
 
 
-def printed_layers(depth: int) -> Printed:
+def printed_layers(depth: int) -> StageLayers:
     """What Table 1 says of its network of `depth` layers; ValueError where it has none."""
     if depth not in DEPTHS:
         raise ValueError(f"depth is {depth}, allowed are {', '.join(map(str, DEPTHS))}")
@@ -74,18 +74,20 @@ def _whole(cell: object) -> int:
     return cell if isinstance(cell, int) else 1
 
 
-def built_layers(name: str) -> Printed:
+def built_layers(name: str) -> StageLayers:
     """The same of the network `name`, read off it."""
     model, layers = blueprint(name)
     return _described(outline(model, row(name).input_size, layers))
 
 
-def _described(whole: Outline) -> Printed:
-    found: Printed = {}
+def _described(whole: Outline) -> StageLayers:
+    found: StageLayers = {}
     for stage in whole.stages:
         for words, number in _blocks(stage, whole):
             name = "pool" if words.endswith("max pool, stride 2") else stage.name
-            found[name] = ("{}x{}".format(*stage.output_size), words, number)
+            size = "{}x{}".format(*stage.output_size)
+            _, others, so_far = found.get(name, (size, "", 0))  # a stage whose blocks differ has all their layers
+            found[name] = (size, f"{others} and {words}" if others else words, so_far + number)
     return found
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from resnets.paper.lines import Record
 from resnets.paper.markdown import table
 from resnets.paper.tabled import aligned
-from resnets.paper.units import BLOCKS, draw_units, unit_records
+from resnets.paper.units import BUILDING_BLOCKS, draw_units, unit_records
 from resnets.report.style import save_png
 
 SIDE = 56
@@ -18,7 +18,7 @@ _HEAD = ("block", "maps between blocks", "weights", "multiply-adds", "beside the
 def building_blocks(figure: str, out: Path) -> tuple[Record, str]:
     """Draws Figure 2 or 5 from the networks themselves into `out`; of the two blocks of Figure 5 the costs, too."""
     out.mkdir(parents=True, exist_ok=True)
-    path = save_png(draw_units(unit_records(figure, out)), out / f"{figure}.png")
+    path = save_png(draw_units(unit_records(figure)), out / f"{figure}.png")
     record: Record = {"what": figure, "figure": str(path)}
     if figure == "figure2":
         return record, str(path)
@@ -29,7 +29,7 @@ def building_blocks(figure: str, out: Path) -> tuple[Record, str]:
 
 def block_counts() -> list[Record]:
     """What each block of Figure 5 costs on maps of 56x56, and what a projection for its shortcut would add to that."""
-    blocks = [(shown.title, shown.make()) for shown in BLOCKS["figure5"]]
+    blocks = [(shown.title, shown.make()) for shown in BUILDING_BLOCKS["figure5"]]
     rows = [_counted(title, block) for title, block in blocks]
     return [{**row, "to_basic": row["weights"] / rows[0]["weights"]} for row in rows]
 

@@ -60,7 +60,8 @@ def recorded(lines: Sequence[Record], results: Path) -> list[Speed]:
     Of several runs of one network the median: a machine that has other work now and then trains slowly then.
     """
     speeds: dict[tuple[str, str], list[float]] = {}
-    for line in reversed(lines):
+    runs = {(line["recipe"], line["seed"], line["seconds"]): line for line in lines if "recipe" in line}
+    for line in reversed(runs.values()):  # photographs have a line for each way in which a run was tested
         if line.get("iterations", 0) >= LONG and (images := _images(line)):
             speeds.setdefault((line["model"], _hardware(line)), []).append(images / line["seconds"])
     found = []

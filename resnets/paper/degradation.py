@@ -21,6 +21,7 @@ from resnets.classification.report import describe_run
 from resnets.classification.run import RECIPE, Run, carry_out, new_run, open_run, resume, write_json
 from resnets.files import say
 from resnets.paper.degradation_figure import degradation_figure
+from resnets.paper.markdown import signed
 from resnets.paper.published import test_error
 from resnets.report.style import save_png
 from resnets.report.summary import curve
@@ -147,7 +148,7 @@ def _text(record: dict[str, Any]) -> str:
     plain, residual = (record["deeper_minus_shallower"][family] for family in FAMILIES)
     lines += [
         "",
-        f"56 layers against 20, training error: plain {_points(plain)}, residual {_points(residual)} points",
+        f"56 layers against 20, training error: plain {signed(plain)}, residual {signed(residual)} points",
         f"Deeper plain nets train worse: {_answer(record['plain_degrades'])}"
         f" (by more than {WORSE:g} points in every seed)",
         f"Deeper residual nets do not:   {_answer(record['residual_does_not'])}"
@@ -163,10 +164,6 @@ def _text(record: dict[str, Any]) -> str:
 def _cell(values: list[float], mean: float) -> str:
     each = ", ".join(f"{value:.1f}" for value in values)
     return f"{mean:.2f}  ({each})" if len(values) > 1 else f"{mean:.2f}"
-
-
-def _points(values: list[float]) -> str:
-    return ", ".join(f"{value:+.2f}" for value in values)
 
 
 def _answer(shown: bool) -> str:

@@ -118,7 +118,7 @@ class Entry:
     against: str = ""
     """The name of the entry whose test error is taken off that of this one, seed by seed."""
     variant: bool = False
-    """Whether the paper prints this figure of what the run departs in from its main recipe, such as dropout."""
+    """Whether what the run departs in from its paper's main recipe, such as dropout, is what the row is about."""
 
     @property
     def name(self) -> str:

@@ -35,6 +35,11 @@ def each(values: Iterable[float]) -> str:
     return ", ".join(f"{value:.2f}" for value in values)
 
 
+def signed(values: Iterable[float]) -> str:
+    """ "+0.13, -0.20": points of difference."""
+    return ", ".join(f"{value:+.2f}" for value in values)
+
+
 def listed(things: Iterable[object]) -> str:
     """ "0, 1"."""
     return ", ".join(map(str, things))

@@ -18,7 +18,6 @@ GAIN_OF = ("imagenet-resnet50", "imagenet-resnet101", "imagenet-resnet152")
 _GAIN = (1.5, 2.5)
 """Points of top-1 error; the papers' are 2.11, 1.88 and 2.05."""
 _SPREAD = 1.2
-_ALIKE = 0.5
 
 # ---------------------------------------------------------------------------------------------------------------
 # Top-5
@@ -31,7 +30,8 @@ def top5_row(row: Row) -> Row | None:
         return None
     band = top5_band(entry)
     of_top5 = replace(entry, label=f"{entry.name}, top-5", paper=entry.paper_top5, remark="", band=band, mean_band=band)
-    return Row(of_top5, row.scale, [{**run, "test_error": run["top5_error"]} for run in row.runs])
+    runs = [{**run, "test_error": run["top5_error"]} for run in row.runs]
+    return Row(of_top5, row.scale, runs, row.diverged)
 
 
 def top5_rows(rows: Sequence[Row]) -> list[Row]:
@@ -70,7 +70,7 @@ def judged_photographs(
 ) -> list[Judged]:
     """All that is claimed of the rows of one of the tables, or the figure, and of its networks `together`."""
     claims = judged(target, rows) + claims_about(what, rows, by_ten_crops)
-    several = together is not None and len(together["networks"]) > 1
+    several = together is not None and len(together["networks"]) > 1 and any(row.runs for row in rows)
     return [*claims, ensemble_claim(rows, together, surrogate)] if together and several else claims
 
 
@@ -91,7 +91,7 @@ def claims_about(what: str, rows: Sequence[Row], by_ten_crops: Sequence[Row] = (
 
 
 def ensemble_claim(rows: Sequence[Row], together: Record, surrogate: str | None) -> Judged:
-    """That the networks together are better than the best of them, each by its top-5 error."""
+    """That the networks together are better than the best of them that was tested, each by its top-5 error."""
     found = [(run["top5_error"], row.entry.name) for row in rows for run in row.runs]
     least, best = min(found)
     claim = Claim(text="together they are better than the best of them, in top-5 error", worse=best, than="together")
@@ -133,15 +133,6 @@ def _after_a_tenth(run: Record) -> float | None:
     return late[0] if late else None
 
 
-def _alike(plain: Row, residual: Row) -> Judged | None:
-    """The difference without its sign, of the means of the seeds."""
-    found = [one["test_error"] - other["test_error"] for one, other in _pairs(plain, residual)]
-    points = [abs(mean(found))] if found else []
-    text = "plain18 and resnet18_a end alike"
-    judged = _judged(text, plain, residual, points=points, by=_ALIKE, below=True)
-    return None if judged.surrogate else judged
-
-
 def _spread(*options: Row) -> Judged | None:
     """Between the greatest and the least of the means of the seeds."""
     ends = [mean(row.errors()) for row in options if row.runs]
@@ -170,7 +161,6 @@ def _gains(rows: Sequence[Row], by_ten_crops: Sequence[Row]) -> list[Judged]:
 
 _CLAIMS: dict[str, tuple[tuple[tuple[str, ...], Callable[..., Judged | None]], ...]] = {
     "figure4": ((("plain34", "plain18"), _in_every_phase), (("plain18", "resnet18_a"), _sooner)),
-    "table2": ((("plain18", "resnet18_a"), _alike),),
     "table3": ((("resnet34_a", "resnet34", "resnet34_c"), _spread),),
 }
 """By table or figure: the networks, and what is asked of them."""

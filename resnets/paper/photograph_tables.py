@@ -85,7 +85,7 @@ class Wanted:
     def plan(self) -> Plan:
         """What is missing when it is first asked for: a network that was tested needs no run, nor one that is there."""
         lines = [] if self.what == ENSEMBLE else self.tested(self.target.protocol)  # whose members are tested together
-        return plan(on(self.target, self.data), self.scale, self.seeds, lines, self.out)
+        return plan(on_data(self.target, self.data), self.scale, self.seeds, lines, self.out)
 
     def tested(self, protocol: str) -> list[Record]:
         """The lines of networks that were tested so."""
@@ -97,11 +97,12 @@ class Wanted:
         if self.what != "table4" or self.scale == "smoke":  # which claims nothing
             return []
         lines = self.tested("ten-crop")
-        runs = [given for given in (*self.plan.finished, *self.plan.missing) if given.entry.name in GAIN_OF]
-        return [given for given in runs if not any(is_of(line, given.recipe) for line in lines)]
+        there = plan(on_data(self.target, self.data), self.scale, self.seeds, lines, self.out).finished
+        runs = {given.folder: given for given in (*there, *self.plan.missing) if given.entry.name in GAIN_OF}
+        return [given for given in runs.values() if not any(is_of(line, given.recipe) for line in lines)]
 
 
-def on(target: Target, data: str) -> Target:
+def on_data(target: Target, data: str) -> Target:
     """The target on other pictures than ImageNet's."""
     if data == IMAGENET:
         return target
@@ -162,7 +163,7 @@ def carried_out(wanted: Wanted, keep: Path | None) -> tuple[Record, str, list[st
         "ensemble": together,
         "figure": figure and str(figure),
     }
-    failed = failures([*rows, *top5_rows(rows)], claims)
+    failed = failures([*rows, *top5_rows([row for row in rows if not row.diverged])], claims)
     return record, "\n\n".join(filter(None, said)), failed, list(map(str, diverged))
 
 

@@ -1,4 +1,4 @@
-"""What the papers say: their tables as data, joined by name with the catalogue. Errors in percent.
+"""What the papers say of each network, by its name in the catalogue; bands around it, and speeds. Errors in percent.
 
 First those of "Deep Residual Learning for Image Recognition", arXiv:1512.03385; then those of the papers around it,
 whose titles stand in `models/rows.py`.

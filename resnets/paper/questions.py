@@ -10,7 +10,7 @@ _TRAIN, _TWENTY, _FIFTY_SIX = "train_error", "cifar10-plain20", "cifar10-plain56
 _THREE_TIMES = {"three times": ("iterations=192000", "milestones=96000,144000")}
 _OPTIONS = {option: (f"changes.shortcut={option}",) for option in ("B", "C")}
 _COLD, _WARM = {"from 0.1": ("warmup_lr=none",)}, {"warmed up": ("warmup_lr=0.01",)}
-"""The paper's only at 110 layers, and the other way round: whether the shallower ones gain, too, it does not ask."""
+"""The paper warms up 110 layers, and says what comes of it otherwise; shallower nets it does not warm up."""
 _CHOICES = {
     "fan-out": ("initialisation=fan_out",),
     "zeros on both sides": ("changes.zeros=both",),

@@ -41,8 +41,11 @@ def variant_of(name: str, paper: float, remark: str = "") -> Entry:
 
 
 def changed(name: str, options: dict[str, tuple[str, ...]], against: str = "") -> tuple[Entry, ...]:
-    """A recipe and what becomes of it when fields are changed; the paper prints none of these."""
+    """What becomes of a recipe when fields are changed; the paper prints none of these.
+
+    The change is what is asked about: runs with it, and with nothing else, are no surrogates of anything.
+    """
     return tuple(
-        Entry(recipe=name, changes=changes, label=f"{name}, {label}", against=against)
+        Entry(recipe=name, changes=changes, label=f"{name}, {label}", against=against, variant=True)
         for label, changes in options.items()
     )

@@ -1,4 +1,4 @@
-"""Tables of the papers around this one, as data: what no training here brings back, and some of what it does in part.
+"""Tables of the papers around this one, as data: those that no training here brings back, and whole ones of others.
 
 Errors in percent. Of what a second source does not confirm, the table says so. Those on wide networks and on ResNeXt:
 `wide_tables.py`.
@@ -63,7 +63,7 @@ _IDENTITY_TABLES = {
             ("constant scaling", "0", "1", None, "fails"),
             ("constant scaling", "0.5", "1", None, "fails"),
             ("constant scaling", "0.5", "0.5", None, 12.35),
-            ("exclusive gating", "1 - g(x)", "g(x)", (-5, 0), "fails"),
+            ("exclusive gating", "1 - g(x)", "g(x)", "0 to -5", "fails"),
             ("exclusive gating", "1 - g(x)", "g(x)", -6, 8.70),
             ("exclusive gating", "1 - g(x)", "g(x)", -7, 9.81),
             ("shortcut-only gating", "1 - g(x)", "1", 0, 12.86),

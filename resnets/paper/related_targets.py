@@ -53,7 +53,7 @@ _IDENTITY = {
                 than="cifar10-resnet110",
                 by=1.5,
             )
-            for kind in _MANIPULATED
+            for kind in (*_MANIPULATED, "exclusive_gating, bias -7", "shortcut_gating, bias 0")
         ),
     ),
     "identity-orders": Target(

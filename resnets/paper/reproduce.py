@@ -193,7 +193,7 @@ _DRAWN: dict[str, Callable[[Path], tuple[Record, str]]] = {
 
 def _photographs(asked: Asked) -> Answer:
     """A table for ImageNet: carried out where ImageNet is there, or on drawn pictures; otherwise planned."""
-    out, source = asked.out or Path("runs/reproduction"), asked.results or RESULTS
+    out = asked.out or Path("runs/reproduction")
     wanted = Wanted(
         what=asked.what,
         target=chosen(PHOTOGRAPHS[asked.what], asked.only),
@@ -205,7 +205,8 @@ def _photographs(asked: Asked) -> Answer:
         device=asked.device,
     )
     made, facts = wanted.plan, wanted.facts
-    known = recorded(read_lines(source), source.parent)
+    lines = [line for path in dict.fromkeys((RESULTS, wanted.results)) for line in read_lines(path)]
+    known = recorded(lines, wanted.results.parent)
     record, text = photograph_plan(asked.what, made, known, asked.options, wanted.by_ten_crops)
     text = "\n".join([text, *given_up(made)])
     if asked.jobs and made.missing:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 
 from resnets.paper.entries import Band, Target
-from resnets.paper.markdown import each, listed, seeds_said, spread, table
+from resnets.paper.markdown import each, listed, seeds_said, signed, spread, table
 from resnets.paper.printed import PaperTable, said
 from resnets.paper.surrogates import surrogate_of
 from resnets.paper.verdicts import Judged, Row
@@ -124,11 +124,10 @@ def _points(one: Judged) -> str:
         if one.claim.spread and len(one.points) > 1:
             return f" ({one.summary:.2f} points over {each(one.points)} %; asked is {side} {one.asked:g})"
         return f" ({each(one.points)} %; asked is {side} {one.asked:g}{f'; {lost}' if lost else ''})"
-    points = ", ".join(f"{value:+.2f}" for value in one.points)
     less_or_more = "less" if one.claim.below or one.claim.alike else "more"
     side = " to either side" if one.claim.alike else ""
     where = " in every seed" if one.claim.every_seed else ""
-    return f" ({points} points; asked are {less_or_more} than {one.asked:g}{side}{where})"
+    return f" ({signed(one.points)} points; asked are {less_or_more} than {one.asked:g}{side}{where})"
 
 
 def compared(target: Target) -> str:

@@ -1,7 +1,8 @@
-"""What `resnets reproduce` brings back by training: the tables and figures of the papers as rows, their claims too.
+"""What `resnets reproduce` brings back by training on CIFAR: the papers' tables and figures as rows, and their claims.
 
 A row names the recipe that is run for it and the paper's figure; what of that was measured, and whether it is what the
-paper says, is worked out in `verdicts.py`. The paper's figures and bands: `published.py`.
+paper says, is worked out in `verdicts.py`. The paper's figures and bands: `published.py`. The tables of ImageNet:
+`photographs.py`; Figure 7, which is measured after training: `figure7.py`.
 """
 
 from resnets.paper.entries import Claim, Target

@@ -6,7 +6,6 @@ A figure's data are what its units compute, so it is drawn anew when the code of
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -17,10 +16,9 @@ from resnets.models.layers import shapes_only
 from resnets.models.resnext import aggregated
 from resnets.models.ror import cifar_ror
 from resnets.models.stochastic_depth import units
+from resnets.paper.lines import Record
 from resnets.report.unit_drawing import Panel, units_figure
 from resnets.report.unit_graph import Node, unit_graph
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ UNITS: dict[str, tuple[Shown, ...]] = {
     ),
 }
 """By the name of the figure, in docs/family.md."""
-BLOCKS = {
+BUILDING_BLOCKS = {
     "figure2": (_unit("residual block", "resnet34"),),
     "figure5": (_unit("basic, ResNet-34", "resnet34"), _unit("bottleneck, ResNet-50", "resnet50")),
 }
@@ -130,10 +128,12 @@ BLOCKS = {
 @cache
 def panels(figure: str) -> list[Panel]:
     """The units of a figure, traced."""
-    return [Panel(shown.title, unit_graph(shown.make(), folded=shown.folded)) for shown in (UNITS | BLOCKS)[figure]]
+    return [
+        Panel(shown.title, unit_graph(shown.make(), folded=shown.folded)) for shown in (UNITS | BUILDING_BLOCKS)[figure]
+    ]
 
 
-def unit_records(figure: str, results: Path) -> list[Record]:
+def unit_records(figure: str) -> list[Record]:
     """What is drawn in a figure: for each unit {"title", "nodes"}. Nothing of it was measured."""
     return [{"title": panel.title, "nodes": [asdict(node) for node in panel.nodes]} for panel in panels(figure)]
 

@@ -1,8 +1,8 @@
 """From recorded runs to what a table says of them: means, bands, claims. Pure functions of lines of results.
 
-A run stands beside the paper's figure only where it is the paper's recipe, whole. All others are surrogates: they have
-neither the paper's figure nor a band, and of a claim only the sign is looked at; a claim about the deviation over seeds
-has none, and is left out.
+A run stands beside the paper's figure only where it is the paper's recipe, whole, or the change that its row is about.
+All others are surrogates: they have neither the paper's figure nor a band. Of a claim about the difference of two only
+the sign is looked at; one that has none, of a deviation over seeds or of how alike two are, is left out.
 
 A figure of the paper's without a band is judged too, by "no band", which is a failure: nothing says how near to it a
 run has to come, so no run can be said to bring it back. A row that has neither is shown and not judged.
@@ -92,7 +92,7 @@ class Row:
 
     @property
     def paper(self) -> float | None:
-        return self.entry.paper if self.comparable and self.scale == "paper" else None
+        return self.entry.paper if self.comparable else None
 
     @property
     def band(self) -> Band | None:
@@ -233,8 +233,7 @@ def _judge(claim: Claim, rows: dict[str, Row]) -> Judged:
     if claim.than is None:
         lost = tuple(rows[claim.worse].diverged) if claim.or_diverges else ()
         return Judged(claim, list(worse.values()), surrogate, lost)
-    better = _errors(rows[claim.than], claim)
-    return Judged(claim, [worse[seed] - better[seed] for seed in worse if seed in better], surrogate)
+    return Judged(claim, _less(worse, _errors(rows[claim.than], claim)), surrogate)
 
 
 def _errors(row: Row, claim: Claim) -> dict[int, float]:
@@ -251,14 +250,20 @@ def differences(rows: Sequence[Row]) -> dict[str, list[float]] | None:
 
     None where no row stands against another.
     """
-    errors = {row.entry.name: {run["seed"]: run["test_error"] for run in row.runs} for row in rows}
-    found = {}
-    for row in rows:
-        first = errors.get(row.entry.against, {})
-        if row.entry.against:
-            its = errors[row.entry.name]
-            found[row.entry.name] = [error - first[seed] for seed, error in its.items() if seed in first]
-    return found or None
+    by_name = {row.entry.name: row for row in rows}
+    against = [(row, by_name.get(row.entry.against)) for row in rows if row.entry.against]
+    return {row.entry.name: paired(row, other) if other else [] for row, other in against} or None
+
+
+def paired(row: Row, other: Row, kind: str = "test_error") -> list[float]:
+    """The row's error less the other's, in points, one a seed of both."""
+    errors = ({run["seed"]: run[kind] for run in one.runs} for one in (row, other))
+    return _less(*errors)
+
+
+def _less(errors: Mapping[int, float], others: Mapping[int, float]) -> list[float]:
+    """One less the other, seed by seed."""
+    return [error - others[seed] for seed, error in errors.items() if seed in others]
 
 
 def lost(rows: Sequence[Row], claims: Sequence[Judged]) -> list[Row]:
@@ -272,12 +277,13 @@ def failures(rows: Sequence[Row], claims: Sequence[Judged]) -> list[str]:
 
     A claim for which there are too few seeds is none: with as many as it wants it is judged.
     """
-    found = [f"{row.entry.name}: {_said(row)}" for row in rows if row.verdict in (OUTSIDE, NO_BAND, MISSING)]
-    found += [f"{row.entry.name}: {_said(row)}" for row in lost(rows, claims)]
+    found = [f"{row.entry.name}: {why_failed(row)}" for row in rows if row.verdict in (OUTSIDE, NO_BAND, MISSING)]
+    found += [f"{row.entry.name}: {why_failed(row)}" for row in lost(rows, claims)]
     return found + [f"{one.claim.text}: {one.verdict}" for one in claims if one.verdict in (FAILS, OPEN)]
 
 
-def _said(row: Row) -> str:
+def why_failed(row: Row) -> str:
+    """Its verdict, and of a figure without a band why that is a failure."""
     if row.verdict != NO_BAND:
         return row.said
     return f"{row.said} points: nothing says how near to the paper's {row.paper:.2f} it has to be"

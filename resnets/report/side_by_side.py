@@ -179,6 +179,8 @@ def _of_block(block: Block, outside: float) -> Iterator[Box]:
 
 def _columns(networks: Mapping[str, Outline]) -> tuple[list[_Column], float]:
     """The columns, as near to each other as their words and shortcuts allow, and how wide the figure is."""
+    if not networks:
+        raise ValueError("side_by_side: no network was given")
     box = RIM + max(text_width(box.text) for whole in networks.values() for box in _boxes(whole))
     x, columns = MARGIN + LABELS, []
     for title, whole in networks.items():
