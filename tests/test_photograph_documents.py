@@ -90,7 +90,7 @@ def test_a_table_as_the_command_prints_it(tmp_path: Path) -> None:
         " | CPU, 1 thread, bf16 | 1 h 00 min |",
         "- plain18 is better than plain34: holds (+1.56 points; asked are more than 0).",
         "- imagenet-plain18, imagenet-resnet18_a, imagenet-plain34 depart in: precision: bf16 (paper: fp32).",
-        "Not measured: 1 of 4 rows.",
+        "Not measured: 1 of 4 rows (imagenet-resnet34_a).",
         "torch 2.15.0, Python 3.11.7, resnets 0.1.0 at commit abc123.",
     ):
         assert said in found, said
@@ -114,7 +114,9 @@ def test_each_protocol_is_of_its_own_table(tmp_path: Path) -> None:
     assert f"- {gain}: holds (+2.05 points; asked are more than 1.5)." in section(tmp_path, "table4")
     assert "28.54 (seed 0)" in section(tmp_path, "table3")
     # Of Table 5's networks those that Table 4 has tested are there, but not what they are together.
-    assert "Not measured: 1 of 6 rows, the networks together." in section(tmp_path, "table5")
+    assert "Not measured: 1 of 6 rows (imagenet-resnet152, another), the networks together." in section(
+        tmp_path, "table5"
+    )
 
 
 @pytest.mark.parametrize(("scale", "data"), [("short", "imagenet"), ("paper", "/pictures"), ("short", "/pictures")])

@@ -292,3 +292,16 @@ def test_rows_have_the_figures_of_the_tables() -> None:
     assert [entry.planned("paper", 0).changes["gate_bias"] for entry in TARGETS["identity-shortcuts"].entries[-2:]] == [
         cells[3] for cells in rows
     ]
+
+
+def test_zeros_at_the_end_are_kept_where_all_are_printed_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "table3"]) == 0
+    assert "7.40" in capsys.readouterr().out.partition("In print:")[2]
+
+
+def test_table_1_shows_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "table1"]) == 0
+    counted, _, printed = capsys.readouterr().out.partition("In print:")
+    assert "by arithmetic" in counted
+    assert "3x3 max pool, stride 2" in printed
+    assert "1x1, 512; 3x3, 512; 1x1, 2048" in printed

@@ -177,12 +177,19 @@ def test_the_newest_answers_in_words(tmp_path: Path) -> None:
         (record,) = newest_study(what, tmp_path)
         assert "date" not in record
         assert draw(record).axes
-    exploding = {**gradients, "maps": [500.0, 0.25]}
-    write(tmp_path / "studies.jsonl", {**lines[2], "networks": [exploding]})
-    said = (
-        "net grows 2,000 times. Before training nothing vanishes. In net it explodes, of which the paper says nothing."
-    )
-    assert said in BLOCKS["studied"](tmp_path)
+    new = {**gradients, "maps": [500.0, 0.125, 0.25], "name": "net, new"}
+    trained = {**gradients, "maps": [0.0009, 0.1], "name": "net after 10 iterations"}
+    write(tmp_path / "studies.jsonl", {**lines[2], "networks": [new, trained]})
+    said = BLOCKS["studied"](tmp_path)
+    assert "net, new grows 2,000 times; net after 10 iterations falls to 0.009 of it. " in said
+    assert "Before training nothing vanishes: the weakest layer has 0.5 of the last one's. " in said
+    assert "After training a layer of net after 10 iterations has 0.009 of the last one's, which is little. " in said
+    assert "In net, new it explodes, of which the paper says nothing." in said
+    assert "A surrogate: what is called after 10 iterations was not trained as its paper says." in said
+    assert "surrogate" not in text  # all of these were, or are called so
+    figure = draw({**lines[2], "networks": [new, trained]})
+    assert "A surrogate" in figure.get_suptitle()
+    assert figure.get_suptitle() != draw({**lines[2], "networks": [new]}).get_suptitle()
     wrong = {**lines[4], "logits_equal": False}
     write(tmp_path / "studies.jsonl", wrong)
     assert "logits are NOT equal to those" in BLOCKS["studied"](tmp_path)

@@ -1,6 +1,7 @@
 """What the runs of `questions.py` show, in words that follow from their errors."""
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import mean, stdev
 
 from resnets.paper.markdown import each, listed, seeds_said, signed
 from resnets.paper.published import PUBLISHED
@@ -84,12 +85,31 @@ def _warm_up(rows: Rows) -> str:
     )
 
 
+def _choices(rows: Rows) -> str:
+    """Which choices make a difference that all seeds agree on, larger than their deviation."""
+    less = {name: points for name, points in _differences(rows).items() if len(points) > 1}
+    if not less:
+        return ""
+    clear = [name for name, points in less.items() if abs(mean(points)) > stdev(points) and _agree(points)]
+    unclear = [name for name in less if name not in clear]
+    said = [f"{name} ({signed(less[name])})" for name in clear]
+    found = [f"A difference that all seeds agree on, and larger than its deviation: {'; '.join(said)}."] if said else []
+    found += [f"Of {'; '.join(unclear)} the seeds say nothing either way."] if unclear else []
+    seeds = min(len(points) for points in less.values())
+    return " ".join([*found, f"From {seeds} seeds on: an indication, no proof."])
+
+
+def _agree(points: Sequence[float]) -> bool:
+    return min(points) > 0 or max(points) < 0
+
+
 def _differences(rows: Rows) -> dict[str, list[float]]:
     """Those of rows that have a seed in common with the row they stand against."""
     return {name: points for name, points in (differences(list(rows.values())) or {}).items() if points}
 
 
 _CONCLUSIONS: dict[str, Callable[[Rows], str]] = {
+    "choices": _choices,
     "shortcuts": _shortcuts,
     "three-times": _three_times,
     "warm-up": _warm_up,

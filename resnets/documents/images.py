@@ -35,7 +35,9 @@ from resnets.report.side_by_side import side_by_side
 from resnets.report.style import save_png
 
 CIFAR10 = "docs/images/cifar10.png"
-SHORT = {name: f"docs/images/{name}-short.png" for name in ("figure6", "shortcuts", "three-times", "warm-up")}
+SHORT = {
+    name: f"docs/images/{name}-short.png" for name in ("figure1", "figure6", "shortcuts", "three-times", "warm-up")
+}
 """By the name of a target the figure of its runs by the short schedule; that of `figure6` shows `table6` too."""
 DEGRADATION, NETWORK = "docs/images/degradation.png", "docs/images/network.png"
 FIGURE_3 = "docs/images/figure3.png"

@@ -66,7 +66,22 @@ def in_short(results: Path) -> str:
     sentences = [f"- {text}. In {listed(names)}; {scale}." for (text, scale), names in failed.items()]
     short = ["What does not come out:", "\n".join(sentences)] if sentences else ["All that was measured comes out."]
     untouched = _untouched({one.name for one in trained})
-    return "\n\n".join(filter(None, [table(head, "llrrr", rows), *short, untouched]))
+    counted = _runs([*on_cifar(results), *on_photographs(results)])
+    return "\n\n".join(filter(None, [table(head, "llrrr", rows), counted, *short, untouched]))
+
+
+def _runs(measured: Sequence[Measured]) -> str:
+    """How many runs stand behind the table, of which many belong to several targets."""
+    by_scale: dict[str, dict[str, set[int]]] = {}
+    for one in measured:
+        for row in one.done:
+            its = by_scale.setdefault(_said(one.surrogate), {}).setdefault(row.entry.name, set())
+            its.update(run["seed"] for run in row.runs)
+    return " ".join(
+        f"Behind all rows of {scale}: {sum(map(len, nets.values()))} runs "
+        f"({listed(f'{name} {len(seeds)}' for name, seeds in nets.items())})."
+        for scale, nets in by_scale.items()
+    )
 
 
 def _untouched(names: Set[str]) -> str:

@@ -11,7 +11,7 @@ from resnets.documents.studied import studied
 from resnets.paper.building_blocks import building_blocks_markdown
 from resnets.paper.counts import counts_markdown
 from resnets.paper.entries import SURROGATES
-from resnets.paper.markdown import conditions, in_docs, missing, surrogate_head, table
+from resnets.paper.markdown import conditions, in_docs, listed, missing, surrogate_head, table
 from resnets.paper.photograph_tabled import photographs_markdown, together_text
 from resnets.paper.photographs import ENSEMBLE, PHOTOGRAPHS
 from resnets.paper.reproduce import listing
@@ -68,8 +68,8 @@ def _table(one: Measured) -> str:
 
 def _left_out(one: Measured) -> str:
     """What is still to be measured."""
-    left = len(one.rows) - len(one.done)
-    parts = [f"{left} of {len(one.rows)} rows"] if left else []
+    left = [row.entry.name for row in one.rows if not row.runs]
+    parts = [f"{len(left)} of {len(one.rows)} rows ({listed(left)})"] if left else []
     if one.name == ENSEMBLE and one.together is None:
         parts.append("the networks together")
     return f"Not measured: {', '.join(parts)}." if parts else ""

@@ -1,6 +1,8 @@
 """What came of the studies, in words, from the lines of results: the newest answer to each question."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from resnets.documents.images import study_image
@@ -8,6 +10,8 @@ from resnets.documents.measured import figure7_records
 from resnets.paper.figure7 import figure7_markdown
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import conditions, in_docs, listed, missing
+from resnets.paper.study_figures import looked_at
+from resnets.paper.subjects import are_surrogates
 
 
 def studied(results: Path) -> str:
@@ -19,7 +23,9 @@ def studied(results: Path) -> str:
             continue
         picture = f"![{title}]({in_docs(study_image(what))})"
         line = lines[-1]
-        parts += [f"### {title}", picture, words(line), f"`{line['command']}`", conditions([line])]
+        surrogates = are_surrogates(looked_at(line))
+        said = f"{words(line)} A surrogate: {surrogates}." if surrogates else words(line)
+        parts += [f"### {title}", picture, said, f"`{line['command']}`", conditions([line])]
     records = figure7_records(results)
     if records:
         parts += ["### Figure 7 beside the paper", *map(figure7_markdown, records)]
@@ -34,6 +40,7 @@ def _responses_said(line: Record) -> str:
     ]
     said = [f"Standard deviation of each 3x3 layer's response. {'; '.join(nets)}."]
     medians = {net["name"]: net["median"] for net in line["networks"]}
+    said += _deeper(medians)
     pairs = {name: twin for name in medians if (twin := name.replace("plain", "resnet")) in medians and twin != name}
     if pairs:
         beside = [f"{twin} {medians[twin]:.2f} beside {medians[name]:.2f}" for name, twin in pairs.items()]
@@ -46,6 +53,18 @@ def _responses_said(line: Record) -> str:
     value, layer, name = max(strongest)
     said.append(f"The strongest response of all is that of `{layer}` in {name}, {value:.2f}.")
     return " ".join(said)
+
+
+def _deeper(medians: Mapping[str, float]) -> list[str]:
+    """Whether deeper residual nets respond less than shallower ones that were trained alike, as the paper finds."""
+    depths: dict[str, list[tuple[int, str]]] = {}
+    for name in medians:
+        if found := re.fullmatch(r"cifar_resnet(\d+)(.*)", name):
+            depths.setdefault(found[2], []).append((int(found[1]), name))
+    pairs = [pair for nets in depths.values() for pair in pairwise(name for _, name in sorted(nets))]
+    less = sum(medians[deep] < medians[shallow] for shallow, deep in pairs)
+    beside = "; ".join(f"{deep} {medians[deep]:.2f} beside {medians[shallow]:.2f}" for shallow, deep in pairs)
+    return [f"Deeper residual nets respond less in {less} of {len(pairs)}: {beside}."] if pairs else []
 
 
 def _layers(net: Record) -> Iterable[tuple[float, str]]:
@@ -75,13 +94,26 @@ def _gradients_said(line: Record) -> str:
     ratios = {net["name"]: net["maps"][0] / net["maps"][-1] for net in line["networks"]}
     nets = [f"{name} {_towards_the_input(ratio)}" for name, ratio in ratios.items()]
     exploding = [name for name, ratio in ratios.items() if ratio > _EXPLODED]
-    vanishing = "" if min(ratios.values()) < 1 else " Before training nothing vanishes."
+    vanishing = _vanishing(line["networks"])
     vanishing += f" In {listed(exploding)} it explodes, of which the paper says nothing." if exploding else ""
     return (
         "Norm of the gradient of an image's loss with respect to what a layer gives, behind its BN, from the last "
         "layer to the first: "
         f"{'; '.join(nets)}.{vanishing}"
     )
+
+
+def _vanishing(networks: Sequence[Record]) -> str:
+    """Whether a layer gets hardly anything of the last one's signal: in networks before training, and after."""
+    said = ""
+    for new, when in ((True, "Before"), (False, "After")):
+        mine = [net for net in networks if net["name"].endswith(", new") == new]
+        weakest = min((min(net["maps"]) / net["maps"][-1], net["name"]) for net in mine) if mine else None
+        if weakest and weakest[0] > _VANISHED:
+            said += f" {when} training nothing vanishes: the weakest layer has {weakest[0]:.2g} of the last one's."
+        elif weakest:
+            said += f" {when} training a layer of {weakest[1]} has {weakest[0]:.2g} of the last one's, which is little."
+    return said
 
 
 def _learning_said(line: Record) -> str:

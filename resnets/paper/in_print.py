@@ -27,7 +27,7 @@ def beside(what: str, record: Record, text: str) -> tuple[Record, str]:
     A surrogate's record says that it is one: after that nothing comes.
     """
     printed = _PRINTED.get(what)
-    if printed is None or record["surrogate"]:
+    if printed is None or record.get("surrogate"):
         return record, text
     return {**record, "printed": asdict(printed)}, f"{text}\n\nIn print: {printed_text(printed)}"
 

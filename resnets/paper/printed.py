@@ -16,6 +16,8 @@ class PaperTable:
     source: str = "arXiv:1512.03385"
     note: str = ""
     """What is to be known of its figures."""
+    decimals: int = 0
+    """Of every fraction, where all are printed with so many; otherwise zeros at the end of one are not kept."""
 
     def column(self, head: str) -> dict[str, Cell]:
         """The cells under `head` by the first of their rows."""
@@ -23,10 +25,12 @@ class PaperTable:
         return {str(row[0]): row[place] for row in self.rows}
 
 
-def said(cell: Cell) -> str:
-    """ "8.75", "14–15", "–"."""
+def said(cell: Cell, decimals: int = 0) -> str:
+    """ "8.75", "14–15", "–"; with `decimals` 2 "8.80"."""
     if cell is None:
         return "–"
+    if isinstance(cell, float) and decimals:
+        return f"{cell:.{decimals}f}"
     return "–".join(f"{end:g}" for end in cell) if isinstance(cell, tuple) else str(cell)
 
 

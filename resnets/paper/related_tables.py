@@ -21,6 +21,7 @@ _EARLY_AND_CODE = {
         ("network", "parameters", "CIFAR-10", "mean of several runs", "CIFAR-100"),
         (("cifar_highway19", "2.3M", 7.54, "7.72 ± 0.16", 32.39), ("cifar_highway32", "1.25M", 8.80, None, None)),
         "arXiv:1505.00387",
+        decimals=2,
     ),
     "rir": PaperTable(
         "ResNet in ResNet, test accuracies",
@@ -32,6 +33,7 @@ _EARLY_AND_CODE = {
         ),
         "arXiv:1603.08029",
         "accuracies, as the paper prints them: errors are what is left to 100",
+        decimals=2,
     ),
     "fb-resnet-torch": PaperTable(
         "errors of fb.resnet.torch's networks on ImageNet validation",
@@ -73,6 +75,7 @@ _IDENTITY_TABLES = {
         ),
         f"{_IDENTITY}, Table 1",
         "fails: over 20 %; without any shortcut the net is plain; scaled by 0.5 on both paths it is frozen gating",
+        decimals=2,
     ),
     "identity-depths": PaperTable(
         "the unit of ResNet and full pre-activation: test error, the median of five runs",
@@ -86,6 +89,7 @@ _IDENTITY_TABLES = {
             ("CIFAR-100", "ResNet-1001", 27.82, 22.71),
         ),
         f"{_IDENTITY}, Table 3",
+        decimals=2,
     ),
     "identity-comparison": PaperTable(
         "identity mappings beside other networks, CIFAR-10 and -100: test error",
@@ -108,6 +112,7 @@ _IDENTITY_TABLES = {
         ),
         f"{_IDENTITY}, Table 4",
         "of its own networks the median of five runs",
+        decimals=2,
     ),
     "identity-imagenet": PaperTable(
         "identity mappings on ImageNet validation, one crop",
@@ -175,6 +180,7 @@ _ROR_TABLES = {
             ("cifar_ror3_wrn_58_4, stochastic depth", 3.77, 19.73, "on SVHN 1.59"),
         ),
         _ROR,
+        decimals=2,
     ),
     "ror-imagenet": PaperTable(
         "RoR on ImageNet validation, ten crops, beside the networks of fb.resnet.torch that it begins from",

@@ -48,14 +48,13 @@ def reproduce(asked: Asked) -> Answer:
         raise ValueError(f"scale is {asked.scale!r}, allowed are {', '.join(SCALES)}")
     if asked.photographs and asked.what not in PHOTOGRAPHS:
         raise ValueError(f"photographs is {asked.photographs!r}, allowed for {', '.join(PHOTOGRAPHS)} only")
-    trained = asked.what in (*TARGETS, *PHOTOGRAPHS, "figure7")
-    if not trained:
+    if asked.what not in (*TARGETS, *PHOTOGRAPHS, "figure7"):
         given = {"scale": asked.scale != "paper", "only": asked.only, "jobs": asked.jobs}
         given["seeds"] = asked.seeds and asked.what != "degradation"
         if names := [name for name, value in given.items() if value]:
             raise ValueError(f"{', '.join(names)}: {asked.what} has nothing of the kind to choose")
     answer = WHAT[asked.what](asked)
-    if not trained:
+    if WHAT[asked.what] is _printed:  # which has shown all there is
         return answer
     record, text = beside(asked.what, answer.record, answer.text)
     return replace(answer, record=record, text=text)
@@ -115,6 +114,8 @@ def _with_missing(asked: Asked, ran: _Ran, answer: Answer) -> Answer:
         "diverged": {str(folder): why for folder, why in ran.diverged.items()},
     }
     text = answer.text if ran.run else f"{answer.text}\n\n{plan_text(made, ran.speeds)}"
+    if ran.done and not asked.results:
+        text += "\n\nNo file of results has these runs: typed again with --results FILE, the command adds them"
     return Answer({**answer.record, **more}, text, answer.failures, answer.diverged)
 
 

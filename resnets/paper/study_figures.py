@@ -6,7 +6,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from resnets.paper.lines import Record
+from resnets.paper.subjects import are_surrogates
 from resnets.report import studies as figures
+from resnets.report.style import say_surrogate
 
 
 def _named(record: Record, *fields: str) -> dict[str, Any]:
@@ -26,5 +28,13 @@ DRAWN: dict[str, Callable[[Record], Figure]] = {
 
 
 def draw(record: Record) -> Figure:
-    """The figure of a record."""
-    return DRAWN[record["study"]](record)
+    """The figure of a record; it says which networks are surrogates."""
+    figure = DRAWN[record["study"]](record)
+    if surrogates := are_surrogates(looked_at(record)):
+        say_surrogate(figure, surrogates)
+    return figure
+
+
+def looked_at(record: Record) -> list[str]:
+    """The names of the networks of a study; lines of earlier versions may lack them."""
+    return [net["name"] for net in record.get("networks", [])] or record.get("subjects", [])

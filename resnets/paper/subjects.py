@@ -1,5 +1,6 @@
 """Networks that a study looks at, trained, still in training or new, and the images it shows them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,10 @@ from resnets.training.draws import GENERATOR
 
 BATCH = 250
 """Images that go through a network at once; no figure depends on it."""
+
+
+_AFTER, _CHANGED = " after ", " by a changed recipe"
+"""What the names of networks have that were not trained as their papers say."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +87,18 @@ def named(weights: Weights) -> str:
         return weights.model
     if any(phrase.startswith("iterations:") for phrase in found):
         return _after(weights.model, given.iterations)
-    return f"{weights.model} by a changed recipe"
+    return f"{weights.model}{_CHANGED}"
 
 
 def _after(model: str, iterations: int) -> str:
-    return f"{model} after {iterations:,} iterations"
+    return f"{model}{_AFTER}{iterations:,} iterations"
+
+
+def are_surrogates(names: Sequence[str]) -> str:
+    """Which of the networks called so were not trained as their papers say, in words; "" where all were, or are new."""
+    how = [f"{_AFTER}{name.partition(_AFTER)[2]}" for name in names if _AFTER in name]
+    how += [_CHANGED for name in names if name.endswith(_CHANGED)]
+    return f"what is called{' or'.join(dict.fromkeys(how))} was not trained as its paper says" if how else ""
 
 
 def fresh(name: str, data: str, seed: int, device: torch.device) -> Subject:

@@ -136,7 +136,7 @@ def compared(target: Target) -> str:
     if not others:
         return ""
     whose = others.popitem()[0] if len(others) == 1 else "the same network as its paper trains it"
-    return f"difference: test error less that of {whose}, seed by seed, in points"
+    return f"difference: test error less that of {whose}, seed by seed, in points, over the seeds that both have"
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
@@ -162,16 +162,19 @@ def notes(rows: Sequence[Row]) -> list[str]:
 
 def printed_text(printed: PaperTable) -> str:
     """Title and source of a printed table, the table in columns, and what is to be known of it."""
-    lines = [printed.head, *(list(map(said, row)) for row in printed.rows)]
+    lines = [printed.head, *_cells_said(printed)]
     parts = [f"{printed.title}; {printed.source}", aligned(lines, _sides(printed)), printed.note]
     return "\n\n".join(filter(None, parts))
 
 
 def printed_markdown(printed: PaperTable) -> str:
     """The same as documents have it, under its title."""
-    lines = [list(map(said, row)) for row in printed.rows]
-    parts = [f"**{printed.title}.**", table(printed.head, _sides(printed), lines)]
+    parts = [f"**{printed.title}.**", table(printed.head, _sides(printed), _cells_said(printed))]
     return "\n\n".join([*parts, *([f"{printed.note[0].upper()}{printed.note[1:]}."] if printed.note else [])])
+
+
+def _cells_said(printed: PaperTable) -> list[list[str]]:
+    return [[said(cell, printed.decimals) for cell in row] for row in printed.rows]
 
 
 def _sides(printed: PaperTable) -> str:

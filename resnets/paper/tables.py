@@ -31,6 +31,7 @@ TABLES: dict[str, PaperTable] = {
         "top-1 error on ImageNet validation, ten crops",
         ("layers", "plain", "ResNet"),
         (("18", 27.94, 27.88), ("34", 28.54, 25.03)),
+        decimals=2,
     ),
     "table3": PaperTable(
         "errors on ImageNet validation, ten crops",
@@ -47,6 +48,7 @@ TABLES: dict[str, PaperTable] = {
             ("resnet101", 21.75, 6.05),
             ("resnet152", 21.43, 5.71),
         ),
+        decimals=2,
     ),
     "table4": PaperTable(
         "errors of single models on ImageNet validation, dense at several scales",
@@ -93,6 +95,7 @@ TABLES: dict[str, PaperTable] = {
             ("cifar_resnet110", 110, "1.7M", 6.43, "6.61 ± 0.16"),
             ("cifar_resnet1202", 1202, "19.4M", 7.93, None),
         ),
+        decimals=2,
     ),
     **DETECTION,
 }
