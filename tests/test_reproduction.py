@@ -178,13 +178,14 @@ def test_the_newest_answers_in_words(tmp_path: Path) -> None:
         assert "date" not in record
         assert draw(record).axes
     new = {**gradients, "maps": [500.0, 0.125, 0.25], "name": "net, new"}
-    trained = {**gradients, "maps": [0.0009, 0.1], "name": "net after 10 iterations"}
+    trained = {**gradients, "maps": [0.0009, 0.1], "weights": [0.001, 0.02], "name": "net after 10 iterations"}
     write(tmp_path / "studies.jsonl", {**lines[2], "networks": [new, trained]})
     said = BLOCKS["studied"](tmp_path)
     assert "net, new grows 2,000 times; net after 10 iterations falls to 0.009 of it. " in said
     assert "Before training nothing vanishes: the weakest layer has 0.5 of the last one's. " in said
     assert "After training a layer of net after 10 iterations has 0.009 of the last one's, which is little. " in said
     assert "In net, new it explodes, of which the paper says nothing." in said
+    assert "the weakest layer's gradient has of the last one's 0.05 in net after 10 iterations." in said
     assert "A surrogate: what is called after 10 iterations was not trained as its paper says." in said
     assert "surrogate" not in text  # all of these were, or are called so
     figure = draw({**lines[2], "networks": [new, trained]})

@@ -99,7 +99,7 @@ def _gradients_said(line: Record) -> str:
     return (
         "Norm of the gradient of an image's loss with respect to what a layer gives, behind its BN, from the last "
         "layer to the first: "
-        f"{'; '.join(nets)}.{vanishing}"
+        f"{'; '.join(nets)}.{vanishing}{_steps(line['networks'])}"
     )
 
 
@@ -114,6 +114,18 @@ def _vanishing(networks: Sequence[Record]) -> str:
         elif weakest:
             said += f" {when} training a layer of {weakest[1]} has {weakest[0]:.2g} of the last one's, which is little."
     return said
+
+
+def _steps(networks: Sequence[Record]) -> str:
+    """What a step changes of trained weights: BN takes out how long they are, so it counts in proportion to that."""
+    mine = [net for net in networks if not net["name"].endswith(", new")]
+    weakest = [f"{min(net['weights']) / net['weights'][-1]:.2g} in {net['name']}" for net in mine]
+    if not weakest:
+        return ""
+    return (
+        " What a step can change of a layer is in proportion to its weights; so taken, the weakest layer's gradient has "
+        f"of the last one's {', '.join(weakest)}."
+    )
 
 
 def _learning_said(line: Record) -> str:
