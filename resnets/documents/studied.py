@@ -123,8 +123,8 @@ def _steps(networks: Sequence[Record]) -> str:
     if not weakest:
         return ""
     return (
-        " What a step can change of a layer is in proportion to its weights; so taken, the weakest layer's gradient has "
-        f"of the last one's {', '.join(weakest)}."
+        " What a step can change of a layer is in proportion to its weights; so taken, the weakest layer's gradient "
+        f"has of the last one's {', '.join(weakest)}."
     )
 
 
