@@ -215,3 +215,13 @@ def test_a_figure_without_a_band_has_not_come_out(tmp_path: Path) -> None:
     assert "All that was measured comes out" not in short
     assert "cifar10-ror3_110, 5.20 %: no band, +0.12 points: nothing says how near to the paper's 5.08" in short
     assert "| `ror` | the paper's recipe | 1 of 18 | 0 of 1 |" in short
+
+
+def test_runs_that_stand_in_several_rows_are_counted_once(tmp_path: Path) -> None:
+    """ResNet-20 is in Table 6, in Figure 6 and in the shortcuts."""
+    lines = [{**line(name, seed, 9.0), "environment": ENVIRONMENT} for name, seed in ((NET, 0), (NET, 1), (NET, 1))]
+    write(tmp_path / "cifar10.jsonl", *lines)
+    short = BLOCKS["in-short"](tmp_path)
+    assert "| `table6` | the paper's recipe | 1 of 6 |" in short
+    assert "| `figure6` | the paper's recipe | 1 of 11 |" in short
+    assert "Behind all rows of the paper's recipe stand 2 runs, seeds of each: cifar10-resnet20 2." in short

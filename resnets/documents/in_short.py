@@ -78,8 +78,8 @@ def _runs(measured: Sequence[Measured]) -> str:
             its = by_scale.setdefault(_said(one.surrogate), {}).setdefault(row.entry.name, set())
             its.update(run["seed"] for run in row.runs)
     return " ".join(
-        f"Behind all rows of {scale}: {sum(map(len, nets.values()))} runs "
-        f"({listed(f'{name} {len(seeds)}' for name, seeds in nets.items())})."
+        f"Behind all rows of {scale} stand {sum(map(len, nets.values()))} runs, seeds of each: "
+        f"{'; '.join(f'{name} {len(seeds)}' for name, seeds in nets.items())}."
         for scale, nets in by_scale.items()
     )
 
