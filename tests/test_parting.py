@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +127,32 @@ def test_what_parts_first_is_said() -> None:
 
     by_rows = where_they_part(one, other)
     assert by_rows == Parting(200, 300, {"loss": (100 / 300, 0.5), "lr": (0.1, 0.05)})
-    assert parting(301) == by_rows
+    assert by_rows is not None
+    assert parting(301) == replace(by_rows, losses=Parting(300, 301, {"loss": (1.0, 0.5)}))
     for iteration in (300, 237, 201, 150):
         part = parting(iteration)
         assert part == Parting(iteration - 1, iteration, {"loss": (1.0, 0.5)}, by_rows)
         text = f"they part in iteration {iteration}: loss 1 and 0.5 (by iteration 300 also lr 0.1 and 0.05)"
         assert parting_text(part, 5, 500) == text
     assert where_they_part(one, one, losses, 2 * losses) == Parting(0, 1, {"loss": (1.0, 2.0)})
+
+
+def test_where_the_journals_part_first_the_losses_are_said_too() -> None:
+    """A learning rate that changes in the last iteration of a row works in the one after it."""
+    one, losses = journal(500), np.ones(500, np.float32)
+    slower = [{**row, "lr": row["lr"] / 10} if row["step"] >= 300 else row for row in one]
+    later = losses.copy()
+    later[300:] = 1.5
+    part = where_they_part(one, slower, losses, later)
+    assert part is not None
+    assert part.losses is not None
+    assert (part.after, part.step, part.losses.step) == (200, 300, 301)
+    said = parting_text(part, 5, 500)
+    assert said.startswith("they part in iterations 201 to 300: lr ")
+    assert said.endswith("; their losses in iteration 301: loss 1 and 1.5")
+    same = where_they_part(one, slower, losses, losses)
+    assert same is not None
+    assert same.losses is None
 
 
 def test_in_words_what_is_the_same() -> None:

@@ -115,8 +115,9 @@ def compare_runs(folders: list[Path], path: Path, published: Published) -> tuple
         part = where_they_part(first.rows, run.rows, first.losses, run.losses)
         steps, iterations = len(common_steps(first.rows, run.rows)), common_iterations(first.losses, run.losses)
         common = {"common_steps": steps, "common_iterations": iterations}
-        journal = _plain(part.journal) if part and part.journal else None
-        partings.append({"run": str(folder), **common, **_plain(part), "journal": journal})
+        more = {"journal": part and part.journal, "losses": part and part.losses}
+        told = {name: other and _plain(other) for name, other in more.items()}
+        partings.append({"run": str(folder), **common, **_plain(part), **told})
         lines.append(f"{folders[0]} and {folder}: {parting_text(part, steps, iterations)}")
     found = differences(runs)
     lines += ["", "What differs:"] if found else ["", "Recipe, data and environment do not differ in any field."]

@@ -31,6 +31,8 @@ class Parting:
     """What differs there, the values of either run."""
     journal: "Parting | None" = None
     """What the journals alone say, where the losses say it more exactly."""
+    losses: "Parting | None" = None
+    """What the losses say, where the journals part before them, as by a learning rate that works in the next."""
 
 
 def common_steps(rows_a: Sequence[Row], rows_b: Sequence[Row]) -> list[int]:
@@ -53,8 +55,10 @@ def where_they_part(
     is not looked at.
     """
     journal, losses = _journals_part(rows_a, rows_b), _losses_part(losses_a, losses_b)
-    if losses is None or (journal is not None and journal.step < losses.step):
-        return journal
+    if journal is not None and (losses is None or journal.step < losses.step):
+        return replace(journal, losses=losses)
+    if losses is None:
+        return None
     return replace(losses, journal=journal)
 
 
@@ -99,6 +103,8 @@ def parting_text(parting: Parting | None, steps: int, iterations: int = 0) -> st
     first, last = parting.after + 1, parting.step
     where = f"iteration {last:,}" if first == last else f"iterations {first:,} to {last:,}"
     text = f"they part in {where}: {_values(parting.fields)}"
+    if parting.losses:
+        return f"{text}; their losses in iteration {parting.losses.step:,}: {_values(parting.losses.fields)}"
     shown = parting.journal
     others = {name: values for name, values in shown.fields.items() if name not in parting.fields} if shown else {}
     return f"{text} (by iteration {shown.step:,} also {_values(others)})" if shown and others else text
