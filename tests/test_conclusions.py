@@ -89,14 +89,14 @@ def test_what_is_no_question_has_none() -> None:
 
 
 def test_choices() -> None:
-    """Clear is what all seeds agree on and what is larger than its deviation."""
+    """Clear is what all seeds agree on and what is larger than twice its deviation."""
     zeros, decay = ("cifar10-resnet20", ("changes.zeros=both",)), ("cifar10-resnet20", ("decay=all",))
     mean = ("cifar10-resnet20", ("normalisation=channel_mean",))
     given: Errors = {A: [13.0, 14.0], zeros: [13.6, 14.8], decay: [13.5, 13.9], mean: [12.0]}
     said = conclusion("choices", rows("choices", given))
-    assert "larger than its deviation: cifar10-resnet20, zeros on both sides (+0.60, +0.80). " in said
+    assert "larger than twice its deviation: cifar10-resnet20, zeros on both sides (+0.60, +0.80). " in said
     assert "Of cifar10-resnet20, decay of all the seeds say nothing either way. From 2 seeds on" in said
     assert "channel mean" not in said
-    scattered: Errors = {A: [13.0, 14.0], zeros: [13.1, 15.8]}  # of one sign, but 0.95 +- 1.2
+    scattered: Errors = {A: [13.0, 14.0], zeros: [13.03, 14.16]}  # of one sign, but 0.095 +- 0.092
     assert "Of cifar10-resnet20, zeros on both sides the seeds" in conclusion("choices", rows("choices", scattered))
     assert conclusion("choices", rows("choices", {A: [13.0], zeros: [13.6]})) == ""

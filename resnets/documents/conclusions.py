@@ -86,14 +86,18 @@ def _warm_up(rows: Rows) -> str:
 
 
 def _choices(rows: Rows) -> str:
-    """Which choices make a difference that all seeds agree on, larger than their deviation."""
+    """Which choices make a difference that all seeds agree on, and that is larger than twice their deviation."""
     less = {name: points for name, points in _differences(rows).items() if len(points) > 1}
     if not less:
         return ""
-    clear = [name for name, points in less.items() if abs(mean(points)) > stdev(points) and _agree(points)]
+    clear = [name for name, points in less.items() if abs(mean(points)) > 2 * stdev(points) and _agree(points)]
     unclear = [name for name in less if name not in clear]
     said = [f"{name} ({signed(less[name])})" for name in clear]
-    found = [f"A difference that all seeds agree on, and larger than its deviation: {'; '.join(said)}."] if said else []
+    found = (
+        [f"A difference that all seeds agree on, and larger than twice its deviation: {'; '.join(said)}."]
+        if said
+        else []
+    )
     found += [f"Of {'; '.join(unclear)} the seeds say nothing either way."] if unclear else []
     seeds = min(len(points) for points in less.values())
     return " ".join([*found, f"From {seeds} seeds on: an indication, no proof."])

@@ -62,7 +62,7 @@ def _deeper(medians: Mapping[str, float]) -> list[str]:
         if found := re.fullmatch(r"cifar_resnet(\d+)(.*)", name):
             depths.setdefault(found[2], []).append((int(found[1]), name))
     pairs = [pair for nets in depths.values() for pair in pairwise(name for _, name in sorted(nets))]
-    less = sum(medians[deep] < medians[shallow] for shallow, deep in pairs)
+    less = sum(round(medians[deep], 2) < round(medians[shallow], 2) for shallow, deep in pairs)  # as they are shown
     beside = "; ".join(f"{deep} {medians[deep]:.2f} beside {medians[shallow]:.2f}" for shallow, deep in pairs)
     return [f"Deeper residual nets respond less in {less} of {len(pairs)}: {beside}."] if pairs else []
 

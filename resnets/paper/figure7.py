@@ -149,7 +149,8 @@ def figure7_markdown(record: Record) -> str:
     left = len(record["rows"]) - len(rows)
     without = f"Not measured: {left} of {len(record['rows'])} rows." if left else ""
     sides = "".join("r" if name in ("paper", "measured") else "l" for name in names)
-    parts = [surrogate_head(record["surrogate"]), table(names, sides, cells), "\n".join(claims), without]
+    remark = "" if record["surrogate"] else TARGET.remark
+    parts = [surrogate_head(record["surrogate"]), table(names, sides, cells), "\n".join(claims), without, remark]
     return "\n\n".join(filter(None, parts))
 
 
