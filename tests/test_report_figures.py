@@ -85,6 +85,9 @@ def test_the_top_is_the_papers_unless_it_hides_everything() -> None:
     short = Curve("short", [1, 2, 3], [70.0, 30.0, 10.0], [None, None, 12.0])
     assert sensible_top([short]) == 60  # most of it would be hidden
     assert sensible_top([short, curve(final=6.4)]) == 20
+    assert sensible_top([curve(final=13.3), curve(final=62)], whole=True) == 80  # above the end of every run
+    assert sensible_top([curve(final=13.3), curve(final=17)], whole=True) == 20
+    assert sensible_top([curve(final=13.3), curve(final=95)], whole=True) == 100
     assert sensible_top([Curve("net", [], [], [])]) == 100
 
 

@@ -47,7 +47,7 @@ def curves_figure(target: Target, rows: Sequence[Row], scale: str) -> Figure:
     if len(named) == len(drawn):
         figure = _in_panels(named, drawn, scale, whole=surrogate is not None, apart=target.apart)
     else:
-        figure = error_curves(_paired(drawn))
+        figure = error_curves(_paired(drawn), whole=surrogate is not None)
     if surrogate:
         say_surrogate(figure, surrogate)
     return figure

@@ -51,18 +51,21 @@ class Curve:
 
 @styled
 def error_curves(
-    runs: Sequence[Curve], title: str | None = None, until: int | None = None, width: float = 7.6
+    runs: Sequence[Curve],
+    title: str | None = None,
+    until: int | None = None,
+    width: float = 7.6,
+    whole: bool = False,
 ) -> Figure:
     """Training (dashed) and test error (bold) of `runs`, in percent, against iterations, up to `until`.
 
-    The top is the paper's 20 %, or another where that would hide all runs or flatten them. A training curve
-    of more than 400 points (150 where there are several runs) is averaged over windows, and the legend says
-    over how many rows. `width` is in inches. ValueError where there is no run. Manner: the paper's figures
-    1 and 6.
+    The top is the paper's 20 %, or another where that would hide all runs or flatten them, or, `whole`, the end of any.
+    A training curve of more than 400 points (150 where there are several runs) is averaged over windows, and the legend
+    says over how many rows. `width` is in inches. ValueError where there is no run. Manner: the paper's Figures 1, 6.
     """
     if not runs:
         raise ValueError("error_curves: no run was given")
-    top = sensible_top(runs)
+    top = sensible_top(runs, whole)
     handles = _legend(runs, top, longest=int((width - 0.8) / 0.068))
     wide = width > 5
     inside = wide and len(runs) == 1
@@ -84,11 +87,16 @@ def error_curves(
     return figure
 
 
-def sensible_top(runs: Sequence[Curve]) -> float:
-    """The top of the error axis in percent: the paper's 20 where half of some run's training is under it."""
+def sensible_top(runs: Sequence[Curve], whole: bool = False) -> float:
+    """The top of the error axis in percent: the paper's 20 where half of some run's training is under it.
+
+    `whole`: one that is above the ends of all runs.
+    """
     ends = [end for run in runs if (end := final_error(run)) is not None]
     if not ends:
         return 100.0
+    if whole and max(ends) > PAPER_TOP:
+        return next((top for top in _TOPS if top >= 1.1 * max(ends)), 100.0)
     shown = min(_middle(run) for run in runs)
     if min(ends) <= 0.9 * PAPER_TOP and max(ends) >= 3 and shown <= PAPER_TOP:
         return PAPER_TOP
