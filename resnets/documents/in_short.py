@@ -44,11 +44,8 @@ class _Short:
 
 def in_short(results: Path) -> str:
     """How much of each target was measured and how it came out; by name all that did not come out, or was not begun."""
-    trained = [
-        *map(_trained, on_cifar(results)),
-        *map(_figure7, figure7_records(results)),
-        *map(_trained, on_photographs(results)),
-    ]
+    small, photographs = on_cifar(results), on_photographs(results)
+    trained = [*map(_trained, small), *map(_figure7, figure7_records(results)), *map(_trained, photographs)]
     shorts = [_table1(), *trained]
     head = ("what", "scale", "networks measured", "figures inside their band, or better", "claims that hold")
     rows = [
@@ -66,7 +63,7 @@ def in_short(results: Path) -> str:
     sentences = [f"- {text}. In {listed(names)}; {scale}." for (text, scale), names in failed.items()]
     short = ["What does not come out:", "\n".join(sentences)] if sentences else ["All that was measured comes out."]
     untouched = _untouched({one.name for one in trained})
-    counted = _runs([*on_cifar(results), *on_photographs(results)])
+    counted = _runs([*small, *photographs])
     return "\n\n".join(filter(None, [table(head, "llrrr", rows), counted, *short, untouched]))
 
 

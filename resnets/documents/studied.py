@@ -11,7 +11,7 @@ from resnets.paper.figure7 import figure7_markdown
 from resnets.paper.lines import Record, read_lines
 from resnets.paper.markdown import conditions, in_docs, listed, missing
 from resnets.paper.study_figures import looked_at
-from resnets.paper.subjects import are_surrogates
+from resnets.paper.subjects import surrogates_said
 
 
 def studied(results: Path) -> str:
@@ -23,7 +23,7 @@ def studied(results: Path) -> str:
             continue
         picture = f"![{title}]({in_docs(study_image(what))})"
         line = lines[-1]
-        surrogates = are_surrogates(looked_at(line))
+        surrogates = surrogates_said(looked_at(line))
         said = f"{words(line)} A surrogate: {surrogates}." if surrogates else words(line)
         parts += [f"### {title}", picture, said, f"`{line['command']}`", conditions([line])]
     records = figure7_records(results)

@@ -11,7 +11,7 @@ from statistics import mean
 
 from resnets.paper.entries import Band, Claim, Entry, Target
 from resnets.paper.lines import Record
-from resnets.paper.verdicts import Judged, Row, judged
+from resnets.paper.verdicts import Judged, Row, judged, paired
 
 GAIN_OF = ("imagenet-resnet50", "imagenet-resnet101", "imagenet-resnet152")
 """The networks of Table 4 of which Table 3 has the same one by ten crops and the gain is asked."""
@@ -151,7 +151,7 @@ def _gains(rows: Sequence[Row], by_ten_crops: Sequence[Row]) -> list[Judged]:
         if name not in GAIN_OF:
             continue
         other = ten.get(name, Row(row.entry, row.scale, []))
-        points = [one["test_error"] - run["test_error"] for one, run in _pairs(other, row)]
+        points = paired(other, row)
         text = f"{name.removeprefix('imagenet-')} gains by dense testing at five scales, over ten crops"
         found.append(_judged(text, other, row, points=points, by=_GAIN[0]))
         if not found[-1].surrogate:

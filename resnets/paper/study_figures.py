@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from resnets.paper.lines import Record
-from resnets.paper.subjects import are_surrogates
+from resnets.paper.subjects import surrogates_said
 from resnets.report import studies as figures
 from resnets.report.style import say_surrogate
 
@@ -30,7 +30,7 @@ DRAWN: dict[str, Callable[[Record], Figure]] = {
 def draw(record: Record) -> Figure:
     """The figure of a record; it says which networks are surrogates."""
     figure = DRAWN[record["study"]](record)
-    if surrogates := are_surrogates(looked_at(record)):
+    if surrogates := surrogates_said(looked_at(record)):
         say_surrogate(figure, surrogates)
     return figure
 

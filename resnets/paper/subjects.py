@@ -94,7 +94,7 @@ def _after(model: str, iterations: int) -> str:
     return f"{model}{_AFTER}{iterations:,} iterations"
 
 
-def are_surrogates(names: Sequence[str]) -> str:
+def surrogates_said(names: Sequence[str]) -> str:
     """Which of the networks called so were not trained as their papers say, in words; "" where all were, or are new."""
     how = [f"{_AFTER}{name.partition(_AFTER)[2]}" for name in names if _AFTER in name]
     how += [_CHANGED for name in names if name.endswith(_CHANGED)]

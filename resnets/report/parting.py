@@ -93,7 +93,8 @@ def parting_text(parting: Parting | None, steps: int, iterations: int = 0) -> st
     """In a sentence without its subject: "they part in iteration 37: loss 1.94 and 1.95".
 
     `steps` and `iterations`: how many rows and losses both have recorded. "in iterations 1 to 100", where the journals
-    alone are known; after what the losses say follows what else the journals say of that iteration and those after it.
+    alone are known. After what parts first follows what else there is: of the losses what the journals say of that
+    iteration and those after it, of the journals the iteration in which the losses part.
     """
     if parting is None:
         common = [f"at {words.plural(steps, 'step')}"] if steps else []
